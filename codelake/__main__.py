@@ -1,0 +1,5 @@
+"""`python -m codelake`: the command line."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,325 @@
+"""The Lake object: all floors of the house behind one handle."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .engine.duck import Relation, Session
+from .engine.errors import LakeError, ModelError, QueryError
+from .engine.progress import Progress
+from .engine.tables import TableFiles
+from .lake import history
+from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
+from .lake.commit import Commit
+from .lake.report import Report
+from .progress import display
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+    from .engine.stream import Stream
+    from .lake.release import Release
+    from .model.retrieve import Hits, Index
+    from .model.train import TrainResult
+
+INDEX_SQL = "SELECT blob_id, repo_name, path, language, license, license_type, content FROM code"
+_TEXT_BATCH_ROWS = 512
+
+
+def open(  # noqa: A001 - the name users call: codelake.open
+    url: str | os.PathLike[str],
+    *,
+    catalog: str | None = None,
+    create: bool = True,
+    memory_limit: str | None = None,
+    threads: int | None = None,
+    progress: bool | None = None,
+) -> "Lake":
+    """Open the lake at `url`, a folder or a URL such as s3://bucket/lake, making it first if nothing is there.
+
+    catalog: SQLAlchemy URL of the Iceberg catalog, SQLite inside the lake by default; a lake in object storage needs
+    one. memory_limit ("2GB") and threads bound DuckDB. progress: True, False, or None for only on a terminal.
+    Raises LakeError for a folder that is not a lake, a lake of a newer format, or one that was moved.
+
+        with codelake.open("my-lake") as lake:
+            lake.ingest("./checkout")
+    """
+    where = place(url)
+    opened = open_catalog(where, catalog, create=create)
+    return Lake(where, opened, memory_limit=memory_limit, threads=threads, progress=progress)
+
+
+class Lake:
+    """A lake, now or (from `at`) at one point of its past. Made by `codelake.open`; a context manager."""
+
+    def __init__(
+        self,
+        where: Place,
+        catalog: LakeCatalog,
+        *,
+        pins: history.Pins | None = None,
+        memory_limit: str | None = None,
+        threads: int | None = None,
+        progress: bool | None = None,
+    ) -> None:
+        self.place = where
+        self.catalog = catalog
+        self.pins = pins
+        self._memory_limit, self._threads, self._progress = memory_limit, threads, progress
+        self._session: Session | None = None
+        self._index: Index | None = None
+        self._seen: dict[str, str] = {}
+        self._tables: dict[str, TableFiles] = {}
+
+    def __enter__(self) -> "Lake":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Lake {self.place.location}{', read-only, in the past' if self.pins else ''}>"
+
+    def close(self) -> None:
+        """Let go of DuckDB and the search index; relations of this lake are dead after it."""
+        if self._session is not None:
+            self._session.close()
+            self._session, self._seen = None, {}
+        if self._index is not None:
+            self._index.close()
+            self._index = None
+
+    # What goes in
+
+    def ingest(self, *sources: str | os.PathLike[str], new_only: bool = False, max_bytes: int | None = None) -> Report:
+        """Read folders and other sources into the lake: `lake.ingest("./checkout", "pyenv:")`.
+
+        new_only: leave out what was last seen at the same revision. max_bytes: longer contents are recorded but not
+        kept (10 MiB by default). A visit is added each time, a content only once. Returns counts, drops and failures.
+        """
+        from .lake import ingest
+
+        self._writable("ingest")
+        with self._display("ingest") as progress:
+            return ingest.ingest(
+                self.catalog,
+                self.place,
+                [os.fspath(source) for source in sources],
+                new_only=new_only,
+                max_bytes=ingest.MAX_BYTES if max_bytes is None else max_bytes,
+                progress=progress,
+            )
+
+    def curate(self) -> Report:
+        """Build `code` from what was ingested, with a row in `drops` for every file left out."""
+        from .lake.curate import curate
+
+        self._writable("curate")
+        with self._display("curate") as progress:
+            return curate(self.catalog, self.place, memory_limit=self._memory_limit, progress=progress)
+
+    def commit(self, message: str) -> Commit:
+        """A commit of your own over any tables; see `codelake.lake.commit.Commit`."""
+        self._writable("commit")
+        return Commit(self.catalog, self.place, message)
+
+    # What is there
+
+    def tables(self) -> dict[str, TableFiles]:
+        """Table name -> its columns and Parquet files, at this lake's point in time: for other engines to read."""
+        self._refresh()
+        return dict(self._tables)
+
+    def sql(self, text: str, *, params: Sequence[object] | None = None) -> Relation:
+        """The DuckDB relation of one query over the lake's tables; `?` takes its value from `params`.
+
+            lake.sql("SELECT path FROM code WHERE language = ?", params=["Rust"]).show()
+
+        It has .show() .fetchall() .pl() .df() .arrow() .to_arrow_table(). Raises QueryError naming the nearest table or
+        column for one that is not there.
+        """
+        return self._refresh().sql(text, params)
+
+    def log(self) -> list[history.LakeCommit]:
+        """The lake's commits, newest first; their numbers are what `at` takes."""
+        return history.log(self.catalog)
+
+    # Points in time
+
+    def at(self, when: str | int | datetime) -> "Lake":
+        """This lake, read-only, at a release ("1.0.0"), a time (UTC), a commit's number or an Iceberg snapshot id."""
+        pins = history.resolve(self.catalog, when)
+        return Lake(
+            self.place,
+            self.catalog,
+            pins=pins,
+            memory_limit=self._memory_limit,
+            threads=self._threads,
+            progress=self._progress,
+        )
+
+    def release(self, version: str, *, notes: str = "") -> "Release":
+        """Tag every table as `version` and write a manifest with the checksum of every file."""
+        from .lake.release import release
+
+        self._writable("release")
+        with self._display("release") as progress:
+            return release(self.catalog, self.place, version, notes=notes, progress=progress)
+
+    def releases(self) -> "list[Release]":
+        """All releases, oldest version first."""
+        from .lake.release import releases
+
+        return releases(self.catalog, self.place)
+
+    # Training
+
+    def train_tokenizer(self, sql: str, *, vocab_size: int = 32_000, path: str | os.PathLike[str] | None = None) -> Path:
+        """Train a byte-level BPE on the texts of `sql` and return the path of its tokenizer.json.
+
+        The text is the column `content` or `text`, or the query's only text column. By default it is kept in the
+        lake as tokenizers/bpe-<size>.json.
+        """
+        from .engine import tokenizer
+
+        target = Path(path) if path is not None else self._folder("tokenizers") / f"bpe-{vocab_size}.json"
+        with self._display("tokenizer") as progress:
+            trained = tokenizer.train_bpe(self._texts(sql, progress), vocab_size=vocab_size)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return tokenizer.save(trained, target)
+
+    def stream(
+        self, sql: str, *, tokenizer: "str | os.PathLike[str] | Tokenizer", seq_len: int, seed: int = 0
+    ) -> "Stream":
+        """An endless, shuffled, packed and exactly resumable stream of token rows from a scan of one table.
+
+            stream = lake.stream("SELECT content FROM code WHERE language = 'Python'", tokenizer="bpe.json", seq_len=2048)
+            for batch in stream.loader(batch_size=8): ...
+
+        The tables are pinned at the snapshots they have now. Raises StreamError for a query that is not a scan.
+        """
+        from .engine.plan import make_plan
+        from .engine.stream import Stream
+        from .engine.tokenizer import load
+
+        loaded = load(tokenizer if not isinstance(tokenizer, os.PathLike) else Path(tokenizer))
+        self._refresh()
+        plan = make_plan(self._tables, sql, tokenizer=loaded, seq_len=seq_len, seed=seed)
+        return Stream(plan, loaded)
+
+    def train(
+        self,
+        recipe: str | os.PathLike[str] = "nano",
+        *,
+        name: str | None = None,
+        overrides: Mapping[str, object] | None = None,
+        on_step: Callable[[int, Mapping[str, float]], None] | None = None,
+    ) -> "TrainResult":
+        """Train the model of a recipe (a name such as "nano", or a TOML file) on this lake; go on if it was begun.
+
+        overrides: "steps" or "train.steps" -> value. Checkpoints and the loss curve are in runs/<name>/, each with a row
+        in `checkpoints`. A run goes on at the snapshot it began with, whatever was added since.
+        """
+        from .runs import run
+
+        self._writable("train")
+        return run(self, recipe, name=name, overrides=overrides or {}, on_step=on_step)
+
+    # Search
+
+    def index(self, sql: str = INDEX_SQL, *, model: str | os.PathLike[str] | None = None) -> Report:
+        """Index the code of `sql` for search, by words and by the vectors of a trained model.
+
+        sql gives blob_id, repo_name, path, language, license, license_type and content. model: a checkpoint folder or
+        the name of a run; the newest run by default. Only files that are new since the last call are embedded.
+        """
+        from .model.embed import Embedder
+        from .model.retrieve import COLUMNS
+
+        self._writable("index")
+        relation = self.sql(sql)
+        if missing := [name for name in COLUMNS if name not in relation.columns]:
+            raise QueryError(f"the query to index gives no {', '.join(missing)}; it needs {', '.join(COLUMNS)}")
+        embedder = Embedder(self._checkpoint(model))
+        with self._display("index") as progress, relation.to_arrow_reader(_TEXT_BATCH_ROWS) as reader:
+            return self._search_index().build(iter(reader), embedder, progress=progress)
+
+    def search(self, text: str, *, k: int = 10, where: str | None = None, kind: str = "hybrid") -> "Hits":
+        """The `k` best pieces of code for `text`, best first.
+
+        where: a SQL condition over repo_name, path, language, license, license_type, start_line, end_line. kind:
+        "hybrid" (words and meaning), "vector" or "text".
+
+            lake.search("parse an HTTP date header", k=5, where="license_type = 'permissive'")
+        """
+        return self._search_index().search(text, k=k, where=where, kind=kind)
+
+    # Inside
+
+    def _refresh(self) -> Session:
+        """The session, with every view at the tables' current (or pinned) snapshot."""
+        if self._session is None:
+            self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
+        locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
+        changed = [name for name, location in locations.items() if self._seen.get(name) != location]
+        for name in changed:
+            table = self.catalog.load_table(("code", name))
+            snapshot = table.metadata.current_snapshot_id if self.pins is None else self.pins[name]
+            self._tables[name] = table_files(table, snapshot)
+        self._session.define(self._tables[name] for name in changed)
+        self._seen = dict(locations)
+        return self._session
+
+    def _texts(self, sql: str, progress: Progress) -> Iterator[list[str]]:
+        relation = self.sql(sql)
+        strings = [name for name, kind in zip(relation.columns, relation.types, strict=True) if str(kind) == "VARCHAR"]
+        named = [name for name in ("content", "text") if name in strings]
+        if not named and len(strings) != 1:
+            raise QueryError(f"which column is the text? This query gives {', '.join(relation.columns)}; name one content")
+        column = (named or strings)[0]
+        done = size = 0
+        with relation.to_arrow_reader(_TEXT_BATCH_ROWS) as reader:
+            for batch in reader:
+                texts = [text for text in batch.column(relation.columns.index(column)).to_pylist() if text]
+                done += len(texts)
+                size += sum(map(len, texts))
+                progress(done, None, files=done, size=size)
+                yield texts
+
+    def _checkpoint(self, model: str | os.PathLike[str] | None) -> Path:
+        if model is not None and (Path(model) / "model.safetensors").is_file():
+            return Path(model)
+        query = "SELECT path FROM checkpoints WHERE run = ? OR ?::VARCHAR IS NULL ORDER BY saved_at DESC, step DESC LIMIT 1"
+        name = os.fspath(model) if model is not None else None
+        found = self.sql(query, params=[name, name]).fetchall()
+        if not found:
+            runs = [row[0] for row in self.sql("SELECT DISTINCT run FROM checkpoints ORDER BY 1").fetchall()]
+            what = f"no model {name!r}" if name else "no trained model yet"
+            raise ModelError(f"{what} in this lake; runs: {', '.join(runs) or 'none'} (`codelake train nano` makes one)")
+        return Path(found[0][0])
+
+    def _search_index(self) -> "Index":
+        from .engine.optional import require
+
+        require("lancedb")
+        from .model.retrieve import Index
+
+        if self._index is None:
+            self._index = Index(str(self._folder("index")))
+        return self._index
+
+    def _folder(self, name: str) -> Path:
+        if self.place.local is None:
+            raise LakeError(f"{self.place.location} is in object storage; {name} are kept on a local disk only: give a path")
+        return self.place.local / name
+
+    def _writable(self, what: str) -> None:
+        if self.pins is not None:
+            raise LakeError(f"{what}: this is the lake's past, which is read-only; use the lake that codelake.open gives")
+
+    def _display(self, title: str) -> AbstractContextManager[Progress]:
+        return display(title, self._progress)
+

@@ -1,0 +1,365 @@
+"""The command line: thin commands over `Lake`. User mistakes end with one message and exit status 1, no traceback."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .engine import VERSION
+from .engine.errors import CodeLakeError
+
+DEFAULT_LAKE = "codelake"
+# DuckDB's share of the 4 GB that the demo may take; the rest is the model's and the writers'.
+DEMO_MEMORY = "1500MB"
+
+
+def _lake_option(function: Any) -> Any:
+    function = click.option(
+        "--catalog", envvar="CODELAKE_CATALOG", help="SQLAlchemy URL of the catalog; SQLite inside the lake by default."
+    )(function)
+    return click.option(
+        "--lake", "-l", "url", envvar="CODELAKE_LAKE", default=DEFAULT_LAKE, show_default=True,
+        help="The lake: a folder or a URL. Also from CODELAKE_LAKE.",
+    )(function)  # fmt: skip
+
+
+def _json_option(function: Any) -> Any:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(function)
+
+
+def _open(url: str, catalog: str | None, *, create: bool = False, memory_limit: str | None = None) -> Any:
+    from . import api
+
+    return api.open(url, catalog=catalog, create=create, memory_limit=memory_limit, progress=True)
+
+
+class _Group(click.Group):
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except CodeLakeError as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("interrupted; what was committed stays, run the same command to go on", err=True)
+            sys.exit(130)
+        except BrokenPipeError:
+            # The reader of a pipe went away (| head): nothing is wrong, and nothing more can be written.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(141)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            from .engine.duck import friendly
+
+            if (message := friendly(error)) is not None:
+                raise click.ClickException(message) from error
+            raise
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(VERSION, prog_name="codelake")
+def main() -> None:
+    """CodeLake: source code as a lake you query with SQL, a dataset you can defend, and a model you can train.
+
+    \b
+    codelake ingest pyenv: ./checkout        read code into ./codelake
+    codelake curate                          licences, duplicates, the table `code`
+    codelake sql "FROM code LIMIT 5"         ask it anything
+    """
+
+
+@main.command()
+@click.argument("sources", nargs=-1, required=True)
+@click.option("--new-only", is_flag=True, help="Leave out what was last seen at the same revision.")
+@click.option("--max-bytes", type=click.IntRange(0), help="Longer contents are recorded but not kept.  [10 MiB]")
+@_lake_option
+@_json_option
+def ingest(sources: tuple[str, ...], new_only: bool, max_bytes: int | None, url: str, catalog: str | None, as_json: bool) -> None:
+    """Read SOURCES into the lake, making it first if need be.
+
+    \b
+    PATH or folder:PATH   a folder as it lies there
+    pyenv:[PREFIX]        the packages installed in a Python environment
+    pystdlib:             the standard library of the Python that runs CodeLake
+
+    \b
+    codelake ingest ./checkout
+    codelake ingest --new-only pyenv: pystdlib:
+    """
+    with _open(url, catalog, create=True) as lake:
+        _report(lake.ingest(*sources, new_only=new_only, max_bytes=max_bytes), as_json)
+
+
+@main.command()
+@_lake_option
+@_json_option
+def curate(url: str, catalog: str | None, as_json: bool) -> None:
+    """Build `code` from what was ingested, and `drops` with the reason for every file left out.
+
+    \b
+    codelake curate
+    codelake sql "SELECT reason, count(*) FROM drops GROUP BY ALL"
+    """
+    with _open(url, catalog) as lake:
+        _report(lake.curate(), as_json)
+
+
+@main.command()
+@click.argument("query")
+@click.option("--param", "-p", "params", multiple=True, help="Value of the next ? in QUERY; may be given again.")
+@click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to ask instead of now.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write FILE.parquet, .csv or .json instead.")
+@_lake_option
+@_json_option
+def sql(
+    query: str, params: tuple[str, ...], when: str | None, as_csv: bool, out: Path | None,
+    url: str, catalog: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Ask the lake QUERY: DuckDB SQL over repos, files, blobs, licenses, drops, code, checkpoints and the rest.
+
+    --json prints one object a line. --out streams, whatever the size of the result.
+
+    \b
+    codelake sql "SELECT language, count(*) FROM code GROUP BY ALL ORDER BY 2 DESC"
+    codelake sql "SELECT path FROM code WHERE language = ?" -p Rust --csv
+    codelake sql "FROM code" --at 1.0.0 --out code.parquet
+    """
+    from .output import export, print_csv, print_json, print_table
+
+    if as_json and as_csv:
+        raise click.UsageError("--json and --csv exclude each other")
+    with _open(url, catalog) as lake:
+        relation = (lake.at(when) if when else lake).sql(query, params=params or None)
+        if out is not None:
+            rows = export(relation, out)
+            click.echo(f"{rows:,} rows written to {out}", err=True)
+        elif as_json:
+            print_json(relation)
+        elif as_csv:
+            print_csv(relation)
+        else:
+            print_table(relation)
+
+
+@main.command()
+@_lake_option
+@_json_option
+def log(url: str, catalog: str | None, as_json: bool) -> None:
+    """List the lake's commits, newest first; `--at NUMBER` reads the lake as it was then."""
+    from . import show
+
+    with _open(url, catalog) as lake:
+        commits = lake.log()
+    if as_json:
+        for commit in commits:
+            show.json_line(vars(commit))
+    else:
+        show.table(
+            "commits",
+            ("commit", "time (UTC)", "message", "rows added", "rows removed"),
+            [
+                (c.sequence, c.committed_at, c.message, show.counts(c.added), show.counts({k: v for k, v in c.removed.items() if v}))
+                for c in commits
+            ],
+        )
+
+
+@main.command()
+@click.argument("version", required=False)
+@click.option("--notes", default="", help="What is new in it.")
+@_lake_option
+@_json_option
+def release(version: str | None, notes: str, url: str, catalog: str | None, as_json: bool) -> None:
+    """Tag every table as VERSION with a manifest of checksums; without VERSION, list the releases.
+
+    \b
+    codelake release 1.0.0 --notes "first"
+    codelake sql "SELECT count(*) FROM code" --at 1.0.0
+    """
+    from . import show
+
+    with _open(url, catalog) as lake:
+        found = [lake.release(version, notes=notes)] if version else lake.releases()
+    if as_json:
+        for item in found:
+            show.json_line(vars(item))
+    else:
+        show.table(
+            "releases",
+            ("version", "created", "rows of code", "notes", "manifest"),
+            [(r.version, r.created, r.rows.get("code", 0), r.notes, r.manifest) for r in found],
+        )
+
+
+@main.group()
+def tokenizer() -> None:
+    """Train tokenizers on the lake."""
+
+
+@tokenizer.command("train")
+@click.argument("query")
+@click.option("--vocab-size", type=click.IntRange(min=264), default=32_000, show_default=True)
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="tokenizer.json to write; in the lake by default.")
+@_lake_option
+@_json_option
+def tokenizer_train(query: str, vocab_size: int, out: Path | None, url: str, catalog: str | None, as_json: bool) -> None:
+    """Train a byte-level BPE tokenizer on the texts of QUERY.
+
+    \b
+    codelake tokenizer train "SELECT content FROM code WHERE language = 'Python' USING SAMPLE 5000"
+    """
+    from . import show
+    from .engine.tokenizer import load
+
+    with _open(url, catalog) as lake:
+        path = lake.train_tokenizer(query, vocab_size=vocab_size, path=out)
+    loaded = load(path)
+    if as_json:
+        show.json_line({"path": str(path), "vocab_size": loaded.vocab_size, "sha256": loaded.sha256})
+    else:
+        show.table("tokenizer", ("path", "vocabulary"), [(str(path), loaded.vocab_size)])
+
+
+@main.command()
+@click.argument("recipe", default="nano")
+@click.option("--name", help="Name of the run; the recipe's by default. The same name goes on with the same run.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the recipe; may be given again.")
+@click.option("--show-recipe", is_flag=True, help="Print the recipe with its settings and stop.")
+@_lake_option
+@_json_option
+def train(
+    recipe: str, name: str | None, settings: tuple[str, ...], show_recipe: bool, url: str, catalog: str | None, as_json: bool
+) -> None:
+    """Train the model of RECIPE (a name or a TOML file) on the lake; go on if the run was begun.
+
+    \b
+    codelake train nano --set steps=200
+    codelake train my-recipe.toml --name first --set train.lr=1e-3
+    """
+    from . import show
+    from .model.config import load_recipe
+
+    overrides = {}
+    for setting in settings:
+        key, sign, value = setting.partition("=")
+        if not sign:
+            raise click.UsageError(f"--set {setting}: write KEY=VALUE, for example steps=200")
+        overrides[key.strip()] = value.strip()
+    if show_recipe:
+        show.json_line(load_recipe(recipe, overrides).to_dict())
+        return
+    with _open(url, catalog) as lake:
+        result = lake.train(recipe, name=name, overrides=overrides)
+    summary = {"run": str(result.run_dir), "checkpoint": str(result.checkpoint), "steps": result.steps, "tokens": result.tokens}
+    if as_json:
+        show.json_line(summary)
+    else:
+        show.table("train", ("what", "value"), list(summary.items()))
+
+
+@main.command()
+@click.argument("query", required=False)
+@click.option("--model", help="A run of this lake or a checkpoint folder; the newest by default.")
+@_lake_option
+@_json_option
+def index(query: str | None, model: str | None, url: str, catalog: str | None, as_json: bool) -> None:
+    """Index code for search, by words and by meaning; only what is new is embedded.
+
+    \b
+    codelake index
+    codelake index "SELECT * FROM code WHERE language = 'Python' AND license_type = 'permissive'"
+    """
+    from .api import INDEX_SQL
+
+    with _open(url, catalog) as lake:
+        _report(lake.index(query or INDEX_SQL, model=model), as_json)
+
+
+@main.command()
+@click.argument("text")
+@click.option("-k", type=click.IntRange(min=1), default=10, show_default=True, help="How many results.")
+@click.option("--where", help="A SQL condition, for example \"language = 'Python'\".")
+@click.option("--kind", type=click.Choice(("hybrid", "vector", "text")), default="hybrid", show_default=True)
+@_lake_option
+@_json_option
+def search(text: str, k: int, where: str | None, kind: str, url: str, catalog: str | None, as_json: bool) -> None:
+    """Search the indexed code for TEXT.
+
+    \b
+    codelake search "parse an HTTP date header" -k 5
+    codelake search "thread pool" --where "license_type = 'permissive'" --json
+    """
+    from . import show
+
+    with _open(url, catalog) as lake:
+        found = lake.search(text, k=k, where=where, kind=kind)
+    if as_json:
+        for hit in found:
+            show.json_line(vars(hit))
+    else:
+        show.hits(found)
+
+
+@main.command()
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="report.html", show_default=True)
+@_lake_option
+def report(out: Path, url: str, catalog: str | None) -> None:
+    """Write one HTML page of tables and plots of what is in the lake, with PNG copies of the plots beside it.
+
+    \b
+    codelake report --out lake.html
+    """
+    from .report import write
+
+    with _open(url, catalog) as lake:
+        for path in write(lake, out):
+            click.echo(path)
+
+
+@main.command()
+@click.option("--remove", is_flag=True, help="Delete what was found instead of listing it.")
+@_lake_option
+@_json_option
+def doctor(remove: bool, url: str, catalog: str | None, as_json: bool) -> None:
+    """Find data files that no table knows, left by a process that was killed; run it while nothing else writes."""
+    from . import show
+    from .lake.doctor import orphans
+
+    with _open(url, catalog) as lake:
+        found = orphans(lake.catalog, lake.place, remove=remove)
+    if as_json:
+        for path, size in found:
+            show.json_line({"path": path, "bytes": size, "removed": remove})
+    else:
+        show.table("removed" if remove else "orphan files", ("file", "bytes"), found)
+
+
+@main.command()
+@_lake_option
+@click.option("--steps", type=click.IntRange(min=1), default=300, show_default=True, help="Training steps.")
+@click.option("--small", is_flag=True, help="A fraction of the code, for a quick check.")
+def demo(url: str, catalog: str | None, steps: int, small: bool) -> None:
+    """The main job end to end on the Python installed here: lake, SQL, plots, tokenizer, model, search.
+
+    Run it again to go on where it stopped.
+    """
+    from .demo import run
+
+    with _open(url, catalog, create=True, memory_limit=DEMO_MEMORY) as lake:
+        run(lake, steps=steps, small=small)
+
+
+def _report(found: Any, as_json: bool) -> None:
+    from . import show
+
+    if as_json:
+        show.json_line(found.to_dict())
+    else:
+        show.report(found)
+
+
+if __name__ == "__main__":
+    main()

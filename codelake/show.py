@@ -1,0 +1,85 @@
+"""Results on a terminal: reports, tables and search hits, or the same as JSON."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from .lake.report import Report
+from .model.retrieve import Hits
+
+console = Console(highlight=False)
+
+
+def json_line(value: object) -> None:
+    """One JSON value on one line of standard output."""
+    sys.stdout.write(json.dumps(value, default=plain, ensure_ascii=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """What JSON has no word for, as text: times in ISO 8601, bytes as UTF-8 with \\xNN for what is not."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return str(value)
+
+
+def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A small table; numbers to the right with thousands separated."""
+    drawn = Table(title=title, title_justify="left", title_style="bold", header_style="dim")
+    rows = [list(row) for row in rows]
+    for number, column in enumerate(columns):
+        right = any(isinstance(row[number], int | float) for row in rows)
+        drawn.add_column(column, justify="right" if right else "left")
+    for row in rows:
+        drawn.add_row(*(Text(_cell(value)) for value in row))
+    console.print(drawn)
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds")
+    return str(value)
+
+
+def report(found: Report) -> None:
+    """What went in, what came out, what was left out and why, and what failed."""
+    rows: list[Sequence[object]] = [(name.replace("_", " "), value) for name, value in found.counts.items()]
+    rows += [(f"dropped: {reason}", count) for reason, count in found.drops.items()]
+    table(f"{found.title}, {found.seconds:.1f} s", ("what", "how many"), rows)
+    if found.failures:
+        table("failed", ("what", "why"), found.failures)
+
+
+def hits(found: Hits) -> None:
+    """Search results: where, under which licence, and the lines that match."""
+    console.print(f"[bold]{len(found)} hits[/bold] for {found.query!r} in {found.seconds * 1000:.0f} ms")
+    for number, hit in enumerate(found, 1):
+        head = Text(f"{number:>2}. ", style="dim")
+        head.append(f"{hit.repo_name}", style="bold cyan").append(f"  {hit.path}:{hit.start_line}-{hit.end_line}", style="bold")
+        head.append(f"  {hit.language}, {hit.license or hit.license_type}  {hit.score:.3f}", style="dim")
+        console.print(head)
+        excerpt = Text(hit.excerpt)
+        for start, end in hit.highlights:
+            excerpt.stylize("bold yellow", start, end)
+        for offset, line in enumerate(excerpt.split("\n", allow_blank=True)):
+            console.print(Text(f"{hit.excerpt_line + offset:>7} │ ", style="dim").append_text(line), no_wrap=True, overflow="ellipsis")
+
+
+def counts(values: Mapping[str, object]) -> str:
+    """`a=1 b=2` for one line of text."""
+    return " ".join(f"{name}={_cell(value)}" for name, value in values.items())

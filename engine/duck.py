@@ -1,0 +1,165 @@
+"""The one module that imports duckdb: a session over Parquet snapshots, and its errors in words."""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from .errors import QueryError, nearest
+from .parquet import partition_path
+from .tables import TableFiles, filesystem
+
+VERSION: str = duckdb.__version__
+Relation = duckdb.DuckDBPyRelation
+
+_SQL_TYPES = {
+    pa.large_string(): "VARCHAR",
+    pa.string(): "VARCHAR",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    pa.binary(): "BLOB",
+    pa.large_binary(): "BLOB",
+    pa.timestamp("us"): "TIMESTAMP",
+}
+
+
+def quote_identifier(name: str) -> str:
+    """`name` as a SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def quote_literal(text: str) -> str:
+    """`text` as a SQL string literal, for places that take no bound parameter (the body of a view)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def sql_type(kind: pa.DataType) -> str:
+    """DuckDB's name of an Arrow type that the lake's tables use."""
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        return f"{sql_type(kind.value_type)}[]"
+    return _SQL_TYPES[kind]
+
+
+def scan_sql(table: TableFiles) -> str:
+    """A SELECT that reads `table` from its Parquet files, or no rows with the right columns if it has none.
+
+    Hive partition columns come from the paths, so that a filter on one opens only the files of that partition.
+    """
+    if not table.files:
+        columns = ", ".join(f"CAST(NULL AS {sql_type(f.type)}) AS {quote_identifier(f.name)}" for f in table.schema)
+        return f"SELECT {columns} WHERE false"
+    columns = ", ".join(quote_identifier(name) for name in table.schema.names)
+    paths = ", ".join(quote_literal(file.path) for file in table.files)
+    keys = list(table.files[0].partition)
+    # Another engine may lay its files out differently; the columns are in the files too, only pruning is lost then.
+    if keys and all(f"/{partition_path(keys, tuple(f.partition.values()))}/" in f.path for f in table.files):
+        hive = ", hive_partitioning = true, hive_types = {" + ", ".join(f"{quote_literal(k)}: VARCHAR" for k in keys) + "}"
+    else:
+        hive = ", hive_partitioning = false"
+    return f"SELECT {columns} FROM read_parquet([{paths}]{hive})"
+
+
+class Session:
+    """A DuckDB instance whose views are tables at a snapshot.
+
+    memory_limit: for example "2GB", DuckDB's default (80 % of memory) when None. Queries run on cursors of their own, so
+    an open result never blocks the next query. Close it, or use it as a context manager.
+    """
+
+    def __init__(self, *, memory_limit: str | None = None, threads: int | None = None) -> None:
+        config: dict[str, Any] = {}
+        if memory_limit is not None:
+            config["memory_limit"] = memory_limit
+        if threads is not None:
+            config["threads"] = threads
+        try:
+            self._connection = duckdb.connect(config=config)
+        except duckdb.Error as error:
+            raise QueryError(f"DuckDB refuses the settings {config}: {error}") from error
+        self._columns: dict[str, tuple[str, ...]] = {}
+        self._protocols: set[str] = set()
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the instance; its relations are dead after this."""
+        self._connection.close()
+
+    def define(self, tables: Iterable[TableFiles]) -> None:
+        """Make each table a view of its name, replacing what had that name."""
+        for table in tables:
+            self._mount(table)
+            self._connection.execute(f"CREATE OR REPLACE VIEW {quote_identifier(table.name)} AS {scan_sql(table)}")
+            self._columns[table.name] = tuple(table.schema.names)
+
+    def store(self, name: str, data: pa.Table) -> None:
+        """Keep a copy of an Arrow table under `name`, replacing what had that name."""
+        # What is registered is seen by one cursor only; a table is seen by all.
+        self._connection.register("_incoming", data)
+        self._connection.execute(f"CREATE OR REPLACE TABLE {quote_identifier(name)} AS FROM _incoming")
+        self._connection.unregister("_incoming")
+
+    def sql(self, text: str, params: Sequence[object] | None = None) -> Relation:
+        """The relation of one query; `?` in it takes its value from `params`.
+
+        Raises QueryError, with the nearest name for a table or column that is not there.
+        """
+        try:
+            relation = self._connection.cursor().sql(text, params=list(params) if params is not None else None)
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+        if relation is None:
+            raise QueryError("there is no statement in this text; a query starts with SELECT, FROM, WITH, DESCRIBE or SHOW")
+        return relation
+
+    def arrow(self, text: str, params: Sequence[object] | None = None) -> pa.Table:
+        """The whole result of one query as an Arrow table."""
+        try:
+            return self.sql(text, params).to_arrow_table()
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+
+    def run(self, text: str, params: Sequence[object] | None = None) -> None:
+        """Run one statement for its effect."""
+        try:
+            self._connection.cursor().execute(text, list(params or ()))
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+
+    def _mount(self, table: TableFiles) -> None:
+        for file in table.files[:1]:
+            protocol = file.path.split("://")[0] if "://" in file.path else ""
+            if protocol and protocol not in self._protocols:
+                # httpfs is a download for DuckDB 2.0; fsspec reads the same URLs with what is installed.
+                self._connection.register_filesystem(filesystem(file.path))
+                self._protocols.add(protocol)
+
+    def _explain(self, error: duckdb.Error) -> QueryError:
+        text = str(error).strip()
+        known: Sequence[str] = ()
+        what = ""
+        if match := re.search(r"Table with name (\S+) does not exist", text):
+            what, known = "table", sorted(self._columns)
+        elif match := re.search(r'column(?: named)? "([^"]+)"', text):
+            what, known = "column", sorted({c for columns in self._columns.values() for c in columns})
+        if match and (close := nearest(match[1].split(".")[-1], list(known))):
+            owners = [
+                f"{name} (in {', '.join(t for t, c in self._columns.items() if name in c)})" if what == "column" else name
+                for name in close
+            ]
+            text += f"\nNearest {what}: {', '.join(owners)}"
+        elif what == "table" and match:
+            text += f"\nTables: {', '.join(known)}"
+        return QueryError(text)
+
+
+def friendly(error: Exception) -> str | None:
+    """The message of an error DuckDB raised while a relation was read, None for any other error."""
+    return str(error).strip() if isinstance(error, duckdb.Error) else None

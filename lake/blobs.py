@@ -1,0 +1,154 @@
+"""One content as the lake keeps it: its hashes, whether it is text, and its measures; and the set of those known."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ..engine.tables import DataFile, filesystem
+from .swhid import content_hasher
+
+# git's rule for binary content: a NUL among the first bytes (buffer_is_binary in xdiff-interface.c).
+BINARY_PROBE = 8000
+_CHUNK = 1 << 20
+_ALPHA = bytes(range(65, 91)) + bytes(range(97, 123))
+_ALPHANUM = _ALPHA + b"0123456789"
+_ASCII = bytes(range(128))
+
+
+@dataclass(slots=True)
+class Content:
+    """What was read of one file. data is the whole content, or its first 1 MiB if it is larger than the limit."""
+
+    blob_id: str
+    length: int
+    data: bytes
+    whole: bool
+    sha1: str | None = None
+    sha256: str | None = None
+
+
+def read_content(stream: BinaryIO, size: int, limit: int) -> Content:
+    """Read and hash a content of about `size` bytes, holding at most `limit` bytes of it in memory.
+
+    Raises OSError if it cannot be read, and if a content larger than `limit` changes its length while it is read.
+    """
+    data = stream.read(limit + 1) if size <= limit else b""
+    while data and len(data) != size and len(data) <= limit and (more := stream.read(limit + 1 - len(data))):
+        data += more
+    if size <= limit and len(data) <= limit:
+        hasher = content_hasher(len(data))
+        hasher.update(data)
+        return Content(hasher.hexdigest(), len(data), data, whole=True)
+    if data:
+        raise OSError("it grew while it was read")
+    hashers = (content_hasher(size), hashlib.sha1(usedforsecurity=False), hashlib.sha256())
+    head, length = b"", 0
+    while chunk := stream.read(_CHUNK):
+        head = head or chunk
+        length += len(chunk)
+        for hasher in hashers:
+            hasher.update(chunk)
+    if length != size:
+        raise OSError(f"its length changed from {size} to {length} while it was read")
+    identifiers = [hasher.hexdigest() for hasher in hashers]
+    return Content(identifiers[0], length, head, whole=False, sha1=identifiers[1], sha256=identifiers[2])
+
+
+def is_binary(data: bytes) -> bool:
+    """git's rule: a NUL byte in the first 8,000 bytes."""
+    return data.find(b"\0", 0, BINARY_PROBE) >= 0
+
+
+def describe(content: Content) -> dict[str, object]:
+    """The `blobs` columns that follow from the bytes alone."""
+    data = content.data
+    binary = is_binary(data)
+    text = _decode(data) if content.whole and not binary else None
+    row: dict[str, object] = {
+        "blob_id": content.blob_id,
+        "sha1": content.sha1 or hashlib.sha1(data, usedforsecurity=False).hexdigest(),
+        "sha256": content.sha256 or hashlib.sha256(data).hexdigest(),
+        "length_bytes": content.length,
+        "src_encoding": "UTF-8" if text is not None else None,
+        "is_binary": binary,
+        "content": data if content.whole and not binary else None,
+        "num_lines": None,
+        "avg_line_length": None,
+        "max_line_length": None,
+        "alphanum_fraction": None,
+        "alpha_fraction": None,
+    }
+    if text is not None:
+        row.update(text_metrics(text, data))
+    return row
+
+
+def text_metrics(text: str, data: bytes) -> dict[str, float | int]:
+    """Line and character measures as The Stack v2 defines them; 0 for empty text. data: `text` in UTF-8."""
+    if not text:
+        return {"num_lines": 0, "avg_line_length": 0.0, "max_line_length": 0, "alphanum_fraction": 0.0, "alpha_fraction": 0.0}
+    lines = list(map(len, text.splitlines()))
+    # ASCII is counted in bytes, which runs in C; without it what is left of UTF-8 is the other characters, mostly few.
+    others = data.translate(None, _ASCII).decode("utf-8") if len(text) != len(data) else ""
+    alphanum = len(data) - len(data.translate(None, _ALPHANUM)) + sum(map(str.isalnum, others))
+    alpha = len(data) - len(data.translate(None, _ALPHA)) + sum(map(str.isalpha, others))
+    return {
+        "num_lines": len(lines),
+        "avg_line_length": sum(lines) / len(lines),
+        "max_line_length": max(lines),
+        "alphanum_fraction": alphanum / len(text),
+        "alpha_fraction": alpha / len(text),
+    }
+
+
+def _decode(data: bytes) -> str | None:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+class KnownBlobs:
+    """The blob ids a lake holds: 20 bytes each for those on disk, sorted, plus a set of those of the open commit."""
+
+    def __init__(self) -> None:
+        self._sorted = np.empty(0, dtype="V20")
+        self._files: set[str] = set()
+        self.fresh: set[str] = set()
+
+    def __contains__(self, blob_id: str) -> bool:
+        return blob_id in self.fresh or self.stored(blob_id)
+
+    def stored(self, blob_id: str) -> bool:
+        """Whether the lake's files hold `blob_id`."""
+        key = bytes.fromhex(blob_id)
+        view = self._sorted.view("S20")
+        index = int(np.searchsorted(view, np.frombuffer(key, dtype="S20")[0]))
+        return index < len(self._sorted) and self._sorted[index].tobytes() == key
+
+    def load(self, files: Iterable[DataFile]) -> None:
+        """Learn the ids in those of `files` that were not read before."""
+        parts = [self._sorted]
+        for file in files:
+            if file.path in self._files:
+                continue
+            with filesystem(file.path).open(file.path, "rb") as source:
+                column = pq.ParquetFile(source).read(columns=["blob_id"])["blob_id"].combine_chunks()
+            parts.append(np.frombuffer(bytes.fromhex("".join(column.to_pylist())), dtype="V20"))
+            self._files.add(file.path)
+        if len(parts) > 1:
+            self._sorted = np.sort(np.concatenate([p.view("S20") for p in parts])).view("V20")
+
+    def settle(self) -> None:
+        """Forget the open commit's ids once its files have been loaded."""
+        self.fresh.clear()
+
+
+def without(rows: pa.Table, blob_ids: set[str]) -> pa.Table:
+    """`rows` of the blobs table without those in `blob_ids`."""
+    return rows.filter(pa.array([b not in blob_ids for b in rows["blob_id"].to_pylist()], type=pa.bool_()))

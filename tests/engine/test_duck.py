@@ -1,0 +1,100 @@
+"""SQL sessions over Parquet files: views, parameters, pruning, and errors in words."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from codelake.engine.duck import Session
+from codelake.engine.errors import QueryError
+from codelake.engine.parquet import partition_path
+from codelake.engine.tables import DataFile, TableFiles
+
+SCHEMA = pa.schema([("path", pa.large_string()), ("language", pa.large_string()), ("size", pa.int64())])
+
+
+@pytest.fixture
+def table(tmp_path):
+    files = []
+    for language in ("C++", "Python", None):
+        folder = tmp_path / partition_path(["language"], (language,))
+        folder.mkdir()
+        path = folder / "part.parquet"
+        pq.write_table(pa.table({"path": ["a", "b"], "language": [language] * 2, "size": [1, 2]}, schema=SCHEMA), path)
+        files.append(DataFile(path=str(path), rows=2, bytes=path.stat().st_size, partition={"language": language}))
+    return TableFiles(name="files", snapshot=1, schema=SCHEMA, files=tuple(files))
+
+
+@pytest.fixture
+def session(table):
+    with Session() as opened:
+        opened.define([table, TableFiles(name="empty", snapshot=None, schema=SCHEMA, files=())])
+        yield opened
+
+
+def test_a_view_reads_all_files_and_parameters_bind(session):
+    assert session.sql("SELECT sum(size) FROM files").fetchall() == [(9,)]
+    assert session.sql("SELECT count(*) FROM files WHERE language = ?", ["C++"]).fetchall() == [(2,)]
+    assert session.sql("SELECT count(*) FROM files WHERE language IS NULL").fetchall() == [(2,)]
+
+
+def test_a_parameter_is_never_sql(session):
+    hostile = "x' OR 1=1 --"
+    assert session.sql("SELECT count(*) FROM files WHERE path = ?", [hostile]).fetchall() == [(0,)]
+
+
+def test_an_empty_table_has_its_columns(session):
+    relation = session.sql("SELECT * FROM empty")
+    assert relation.columns == SCHEMA.names
+    assert relation.fetchall() == []
+
+
+def test_a_filter_on_the_partition_opens_only_its_files(session):
+    plan = session.sql("EXPLAIN ANALYZE SELECT sum(size) FROM files WHERE language = 'Python'").fetchall()[0][1]
+    assert "Scanning Files: 1/3" in plan
+
+
+def test_files_laid_out_differently_are_still_read_right(session, table, tmp_path):
+    path = tmp_path / "elsewhere.parquet"
+    pq.write_table(pa.table({"path": ["z"], "language": ["Rust"], "size": [7]}, schema=SCHEMA), path)
+    other = DataFile(path=str(path), rows=1, bytes=path.stat().st_size, partition={"language": "Rust"})
+    session.define([TableFiles(name="files", snapshot=2, schema=SCHEMA, files=(*table.files, other))])
+    assert session.sql("SELECT count(*) FROM files WHERE language = 'Rust'").fetchall() == [(1,)]
+    assert session.sql("SELECT count(*) FROM files WHERE language = 'C++'").fetchall() == [(2,)]
+
+
+def test_results_of_several_queries_are_open_at_once(session):
+    first = session.sql("SELECT path FROM files").to_arrow_reader(1)
+    second = session.sql("SELECT count(*) FROM files").fetchall()
+    assert second == [(6,)]
+    assert first.read_all().num_rows == 6
+
+
+def test_a_relation_gives_every_shape(session):
+    relation = session.sql("SELECT path, size FROM files")
+    assert relation.pl().shape == (6, 2)
+    assert relation.df().shape == (6, 2)
+    assert relation.arrow().read_all().num_rows == 6
+    assert len(relation.fetchall()) == 6
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT langage FROM files", "language (in files, empty)"),
+        ("SELECT files.siz FROM files", "size"),
+        ("SELECT * FROM fils", "Nearest table: files"),
+        ("SELECT * FROM qqqqqq", "Tables: empty, files"),
+        ("SELEC 1", "syntax error"),
+        ("SELECT path FROM files WHERE size = ?", "parameters"),
+        ("-- nothing", "no statement"),
+    ],
+)
+def test_a_mistake_is_explained(session, query, said):
+    with pytest.raises(QueryError, match=".*") as caught:
+        session.sql(query)
+    assert said in str(caught.value)
+
+
+def test_settings_duckdb_refuses_are_named():
+    with pytest.raises(QueryError, match="memory_limit"):
+        Session(memory_limit="lots")
