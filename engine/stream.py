@@ -238,6 +238,7 @@ class Loader:
         if self._builder is None:
             self._builder = _Builder(self.stream, self._position)
             self._finalizer = weakref.finalize(self, self._builder.stop)
+            self._builder.start()
         block, position = self._block, self._position
         if block is None:
             block = self._builder.next_block()
@@ -269,6 +270,9 @@ class _Builder:
         self._stopping = threading.Event()
         # A daemon, because at exit Python waits for other threads before it runs the finalizer that stops this one.
         self._thread = threading.Thread(target=self._run, args=(stream, start), name="codelake-stream", daemon=True)
+
+    def start(self) -> None:
+        """Begin. Apart from the constructor, so that an interrupted start leaves a builder that can be stopped."""
         self._thread.start()
 
     def _run(self, stream: Stream, start: Position) -> None:
@@ -294,7 +298,8 @@ class _Builder:
         """End the thread, at once if it waits for room, else within one chunk of tokenizing."""
         self._stopping.set()
         self._room.release()
-        if self._thread is not threading.current_thread():  # the collector may run finalizers in any thread
+        # The collector may run finalizers in any thread, this one too.
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
 

@@ -1,0 +1,213 @@
+"""Curation: what is kept, what is dropped and why, and that nothing is counted twice or forgotten."""
+
+import pyarrow as pa
+import pytest
+
+import codelake
+from codelake.lake.schemas import TABLES
+
+
+def rows(lake, sql, *params):
+    return lake.sql(sql, params=list(params) or None).fetchall()
+
+
+@pytest.fixture
+def curated(lake, checkout):
+    (checkout / "link").symlink_to("run")
+    lake.ingest(checkout)
+    lake.curate()
+    return lake
+
+
+def test_each_content_is_kept_once_with_its_language(curated):
+    assert rows(curated, "SELECT path, language, license_type FROM code ORDER BY path") == [
+        ("run", "Shell", "none"),
+        ("src/copy.py", "Python", "none"),
+        ("src/main.rs", "Rust", "none"),
+    ]
+
+
+def test_every_file_left_out_has_a_reason(curated):
+    assert rows(curated, "SELECT path, stage, reason, value FROM drops ORDER BY path") == [
+        ("empty.py", "content", "empty", None),
+        ("latin1.py", "content", "not-utf-8", None),
+        ("link", "content", "symbolic-link", None),
+        ("logo.png", "ingest", "binary", None),
+        ("notes.unknownsuffix", "language", "no-language", "unknownsuffix"),
+        ("src/greet.py", "exact-duplicate", "exact-duplicate", "checkout:src/copy.py"),
+    ]
+
+
+def test_nothing_is_lost(curated):
+    files, kept, dropped = rows(
+        curated, "SELECT (SELECT count(*) FROM files), (SELECT count(*) FROM code), (SELECT count(*) FROM drops)"
+    )[0]
+    assert files == kept + dropped == 9
+
+
+def test_the_row_holds_the_text_and_its_measures(curated, checkout):
+    text = (checkout / "src" / "copy.py").read_text()
+    content, lines, longest, size, occurrences, encoding = rows(
+        curated,
+        "SELECT content, num_lines, max_line_length, length_bytes, num_occurrences, src_encoding FROM code WHERE language = 'Python'",
+    )[0]
+    assert content == text
+    assert (lines, longest) == (len(text.splitlines()), max(map(len, text.splitlines())))
+    assert (size, occurrences, encoding) == (len(text), 2, "UTF-8")
+
+
+def test_curating_again_changes_nothing(curated):
+    before = curated.log()
+    report = curated.curate()
+    assert report["unchanged"] == 1
+    assert report["kept_files"] == 3
+    assert curated.log() == before
+
+
+def test_a_new_visit_replaces_the_old_one(curated, checkout):
+    (checkout / "src" / "main.rs").write_text("fn main() {}\n")
+    (checkout / "run").unlink()
+    curated.ingest(checkout)
+    report = curated.curate()
+    assert report["unchanged"] == 0
+    assert rows(curated, "SELECT path FROM code ORDER BY 1") == [("src/copy.py",), ("src/main.rs",)]
+    assert rows(curated, "SELECT content FROM code WHERE language = 'Rust'") == [("fn main() {}\n",)]
+    superseded = rows(curated, "SELECT path FROM drops WHERE reason = 'superseded' ORDER BY 1")
+    assert superseded == [("run",), ("src/main.rs",)]
+    # A file that is the same in both visits is one occurrence, not two.
+    assert rows(curated, "SELECT count(*) FROM drops WHERE path = 'src/greet.py'") == [(1,)]
+
+
+def test_a_run_killed_before_its_commit_is_run_again(curated, monkeypatch):
+    from codelake.lake.commit import Commit
+
+    def die(self):
+        raise KeyboardInterrupt
+
+    with curated.commit("one more") as commit:
+        commit.append("repos", repo("other", "MIT"))
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Commit, "publish", die)
+        curated.curate()
+    assert rows(curated, "SELECT count(*) FROM code") == [(3,)]
+    assert curated.curate()["unchanged"] == 0
+
+
+def repo(name, declared, **more):
+    from datetime import datetime
+
+    row = {
+        "repo_name": name,
+        "repo_url": f"https://example.org/{name}",
+        "source": name,
+        "vcs": "git",
+        "visit_date": datetime(2026, 1, 1),
+        "num_files": 1,
+        "length_bytes": 6,
+        "declared_license": declared,
+    }
+    return pa.Table.from_pylist([row | more])
+
+
+def occurrence(name, blob_id="ab" * 20, language="Python"):
+    from datetime import datetime
+
+    when = datetime(2026, 1, 1)
+    file = {
+        "repo_name": name,
+        "repo_url": f"https://example.org/{name}",
+        "visit_date": when,
+        "path": f"{name}.py",
+        "blob_id": blob_id,
+        "mode": "100644",
+        "length_bytes": 6,
+        "language": language,
+    }
+    return pa.Table.from_pylist([file])
+
+
+def blob(name, blob_id="ab" * 20):
+    from datetime import datetime
+
+    row = {
+        "blob_id": blob_id,
+        "sha1": "0" * 40,
+        "sha256": "0" * 64,
+        "length_bytes": 6,
+        "src_encoding": "UTF-8",
+        "is_binary": False,
+        "content": b"x = 1\n",
+        "language": "Python",
+        "repo_name": name,
+        "path": f"{name}.py",
+        "first_seen": datetime(2026, 1, 1),
+    }
+    return pa.Table.from_pylist([row])
+
+
+@pytest.mark.parametrize(
+    ("declared", "expression", "kind"),
+    [
+        ("MIT", "MIT", "permissive"),
+        ("License :: OSI Approved :: MIT License", "MIT", "permissive"),
+        ("BSD\nLicense :: OSI Approved :: BSD License", "LicenseRef-BSD", "permissive"),
+        ("GPL-3.0+", "GPL-3.0-or-later", "copyleft"),
+        ("MPL-2.0", "MPL-2.0", "weak-copyleft"),
+        ("MIT AND GPL-2.0-only", "MIT AND GPL-2.0-only", "copyleft"),
+        ("ask us", None, "unknown"),
+        (None, None, "none"),
+    ],
+)
+def test_the_declared_licence_becomes_spdx_and_a_class(lake, declared, expression, kind):
+    with lake.commit("one file") as commit:
+        commit.append("repos", repo("a", declared))
+        commit.append("files", occurrence("a"))
+        commit.append("blobs", blob("a"))
+    lake.curate()
+    assert rows(lake, "SELECT license, license_type FROM code") == [(expression, kind)]
+
+
+def test_the_canonical_copy_has_the_best_licence_then_most_stars_then_age(lake):
+    from datetime import datetime
+
+    visits = [
+        repo("copyleft", "GPL-3.0-only", stars=1000),
+        repo("few", "MIT", stars=5),
+        repo("younger", "MIT", stars=50, visit_date=datetime(2026, 2, 1)),
+        repo("older", "MIT", stars=50),
+    ]
+    with lake.commit("four copies") as commit:
+        for visit in visits:
+            commit.append("repos", visit)
+        for name in ("copyleft", "few", "older"):
+            commit.append("files", occurrence(name))
+        commit.append("files", occurrence("younger").set_column(2, "visit_date", pa.array([datetime(2026, 2, 1)])))
+        commit.append("blobs", blob("few"))
+    lake.curate()
+    assert rows(lake, "SELECT repo_name, num_occurrences FROM code") == [("older", 4)]
+    assert rows(lake, "SELECT repo_name, value FROM drops ORDER BY 1") == [
+        (name, "older:older.py") for name in ("copyleft", "few", "younger")
+    ]
+
+
+def test_a_filter_opens_only_the_partitions_it_needs(curated):
+    plan = curated.sql("EXPLAIN ANALYZE SELECT count(content) FROM code WHERE language = 'Rust'").fetchall()[0][1]
+    assert "Scanning Files: 1/3" in plan
+
+
+def test_an_empty_lake_curates_to_nothing(lake):
+    assert lake.curate()["kept_files"] == 0
+
+
+def test_all_tables_have_documented_columns(lake):
+    for name, table in lake.catalog.tables().items():
+        assert TABLES[name].doc == table.properties["comment"]
+        assert all(field.doc for field in table.schema().fields), name
+        assert [f.name for f in table.schema().fields] == [c for c, _, _ in TABLES[name].columns]
+        assert len(table.spec().fields) == len(TABLES[name].partition)
+        assert len(table.sort_order().fields) == len(TABLES[name].sort)
+
+
+def test_the_past_cannot_be_curated(curated):
+    with pytest.raises(codelake.LakeError, match="read-only"):
+        curated.at(1).curate()
