@@ -1,4 +1,4 @@
-"""Side-by-side measurements: `python -m bench.NAME [--json]` runs us and a peer on the same work and checks both answers."""
+"""Side-by-side measurements: `python -m bench.NAME [--json]` runs us and a peer on the same work, answers checked."""
 
 import json
 import os

@@ -16,9 +16,9 @@ from statistics import median
 from time import perf_counter
 
 import duckdb
+from codelake.lake.blobs import is_binary
 
 import codelake
-from codelake.lake.blobs import is_binary
 
 from . import Figure, alternate, show
 
@@ -57,7 +57,6 @@ def make_tree(root: Path, megabytes: int) -> tuple[int, int]:
     return files, size
 
 
-
 def measure(work: Path, runs: int, megabytes: int) -> list[Figure]:
     """All figures, after checking that both sides stored and answered the same."""
     tree = work / "tree"
@@ -75,24 +74,62 @@ def measure(work: Path, runs: int, megabytes: int) -> list[Figure]:
         git(tree, "add", "-A", "-f")
         theirs.append(perf_counter() - started)
     with codelake.open(work / "lake", create=False, progress=False) as lake:
-        listed = {line.split("\t")[1]: line.split()[1] for line in git(tree, "-c", "core.quotePath=false", "ls-files", "-s").splitlines()}
+        listed = {
+            line.split("\t")[1]: line.split()[1]
+            for line in git(tree, "-c", "core.quotePath=false", "ls-files", "-s").splitlines()
+        }
         stored = dict(lake.sql("SELECT path, blob_id FROM files").fetchall())
         assert stored == listed, "the lake and git disagree about a file"
         kept = lake.sql("SELECT count(*) FROM blobs WHERE content IS NULL").fetchall()
         assert kept == [(0,)], "the lake did not keep every content"
         lake.curate()
         by_lake, by_hand = aggregate(lake)
-        git(tree, "-c", "user.name=bench", "-c", "user.email=bench@localhost", "-c", "gc.auto=0", "commit", "-q", "-m", "all")
+        git(
+            tree,
+            "-c",
+            "user.name=bench",
+            "-c",
+            "user.email=bench@localhost",
+            "-c",
+            "gc.auto=0",
+            "commit",
+            "-q",
+            "-m",
+            "all",
+        )
         git(tree, "gc", "--quiet", "--prune=now")
         packed = sum(path.stat().st_size for path in (tree / ".git" / "objects" / "pack").glob("*.pack"))
         held = sum(file.bytes for file in lake.tables()["blobs"].files)
     seconds, peer = median(ours), median(theirs)
     loose = "git add -A"
     return [
-        Figure(bench="lake", figure="ingest", value=size / 1e6 / seconds, unit="MB/s", peer=loose, peer_value=size / 1e6 / peer),
-        Figure(bench="lake", figure="ingest files", value=files / seconds, unit="files/s", peer=loose, peer_value=files / peer),
-        Figure(bench="lake", figure="filtered aggregate", value=by_lake * 1e3, unit="ms", peer="DuckDB by hand", peer_value=by_hand * 1e3),
-        Figure(bench="lake", figure="storage", value=held / 1e6, unit="MB", peer="git packfile", peer_value=packed / 1e6),
+        Figure(
+            bench="lake",
+            figure="ingest",
+            value=size / 1e6 / seconds,
+            unit="MB/s",
+            peer=loose,
+            peer_value=size / 1e6 / peer,
+        ),
+        Figure(
+            bench="lake",
+            figure="ingest files",
+            value=files / seconds,
+            unit="files/s",
+            peer=loose,
+            peer_value=files / peer,
+        ),
+        Figure(
+            bench="lake",
+            figure="filtered aggregate",
+            value=by_lake * 1e3,
+            unit="ms",
+            peer="DuckDB by hand",
+            peer_value=by_hand * 1e3,
+        ),
+        Figure(
+            bench="lake", figure="storage", value=held / 1e6, unit="MB", peer="git packfile", peer_value=packed / 1e6
+        ),
     ]
 
 

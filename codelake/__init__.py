@@ -1,11 +1,11 @@
 """CodeLake: source code as a lake you query with SQL, a dataset you can defend, and a model you can train.
 
-    import codelake
+import codelake
 
-    with codelake.open("my-lake") as lake:
-        lake.ingest("./checkout", "pyenv:")
-        lake.curate()
-        lake.sql("SELECT language, count(*) FROM code GROUP BY ALL ORDER BY 2 DESC").show()
+with codelake.open("my-lake") as lake:
+    lake.ingest("./checkout", "pyenv:")
+    lake.curate()
+    lake.sql("SELECT language, count(*) FROM code GROUP BY ALL ORDER BY 2 DESC").show()
 """
 
 from typing import TYPE_CHECKING, Any

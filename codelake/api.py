@@ -29,7 +29,7 @@ INDEX_SQL = "SELECT blob_id, repo_name, path, language, license, license_type, c
 _TEXT_BATCH_ROWS = 512
 
 
-def open(  # noqa: A001 - the name users call: codelake.open
+def open(
     url: str | os.PathLike[str],
     *,
     catalog: str | None = None,
@@ -177,7 +177,9 @@ class Lake:
 
     # Training
 
-    def train_tokenizer(self, sql: str, *, vocab_size: int = 32_000, path: str | os.PathLike[str] | None = None) -> Path:
+    def train_tokenizer(
+        self, sql: str, *, vocab_size: int = 32_000, path: str | os.PathLike[str] | None = None
+    ) -> Path:
         """Train a byte-level BPE on the texts of `sql` and return the path of its tokenizer.json.
 
         The text is the column `content` or `text`, or the query's only text column. By default it is kept in the
@@ -196,7 +198,7 @@ class Lake:
     ) -> "Stream":
         """An endless, shuffled, packed and exactly resumable stream of token rows from a scan of one table.
 
-            stream = lake.stream("SELECT content FROM code WHERE language = 'Python'", tokenizer="bpe.json", seq_len=2048)
+            stream = lake.stream("SELECT content FROM code", tokenizer="bpe.json", seq_len=2048)
             for batch in stream.loader(batch_size=8): ...
 
         The tables are pinned at the snapshots they have now. Raises StreamError for a query that is not a scan.
@@ -220,8 +222,8 @@ class Lake:
     ) -> "TrainResult":
         """Train the model of a recipe (a name such as "nano", or a TOML file) on this lake; go on if it was begun.
 
-        overrides: "steps" or "train.steps" -> value. Checkpoints and the loss curve are in runs/<name>/, each with a row
-        in `checkpoints`. A run goes on at the snapshot it began with, whatever was added since.
+        overrides: "steps" or "train.steps" -> value. Checkpoints and the loss curve are in runs/<name>/, each with a
+        row in `checkpoints`. A run goes on at the snapshot it began with, whatever was added since.
         """
         from .runs import run
 
@@ -278,7 +280,9 @@ class Lake:
         strings = [name for name, kind in zip(relation.columns, relation.types, strict=True) if str(kind) == "VARCHAR"]
         named = [name for name in ("content", "text") if name in strings]
         if not named and len(strings) != 1:
-            raise QueryError(f"which column is the text? This query gives {', '.join(relation.columns)}; name one content")
+            raise QueryError(
+                f"which column is the text? This query gives {', '.join(relation.columns)}; name one content"
+            )
         column = (named or strings)[0]
         done = size = 0
         with relation.to_arrow_reader(_TEXT_BATCH_ROWS) as reader:
@@ -292,13 +296,17 @@ class Lake:
     def _checkpoint(self, model: str | os.PathLike[str] | None) -> Path:
         if model is not None and (Path(model) / "model.safetensors").is_file():
             return Path(model)
-        query = "SELECT path FROM checkpoints WHERE run = ? OR ?::VARCHAR IS NULL ORDER BY saved_at DESC, step DESC LIMIT 1"
+        query = (
+            "SELECT path FROM checkpoints WHERE run = ? OR ?::VARCHAR IS NULL ORDER BY saved_at DESC, step DESC LIMIT 1"
+        )
         name = os.fspath(model) if model is not None else None
         found = self.sql(query, params=[name, name]).fetchall()
         if not found:
             runs = [row[0] for row in self.sql("SELECT DISTINCT run FROM checkpoints ORDER BY 1").fetchall()]
             what = f"no model {name!r}" if name else "no trained model yet"
-            raise ModelError(f"{what} in this lake; runs: {', '.join(runs) or 'none'} (`codelake train nano` makes one)")
+            raise ModelError(
+                f"{what} in this lake; runs: {', '.join(runs) or 'none'} (`codelake train nano` makes one)"
+            )
         return Path(found[0][0])
 
     def _search_index(self) -> "Index":
@@ -313,13 +321,16 @@ class Lake:
 
     def _folder(self, name: str) -> Path:
         if self.place.local is None:
-            raise LakeError(f"{self.place.location} is in object storage; {name} are kept on a local disk only: give a path")
+            raise LakeError(
+                f"{self.place.location} is in object storage; {name} are kept on a local disk only: give a path"
+            )
         return self.place.local / name
 
     def _writable(self, what: str) -> None:
         if self.pins is not None:
-            raise LakeError(f"{what}: this is the lake's past, which is read-only; use the lake that codelake.open gives")
+            raise LakeError(
+                f"{what}: this is the lake's past, which is read-only; use the lake that codelake.open gives"
+            )
 
     def _display(self, title: str) -> AbstractContextManager[Progress]:
         return display(title, self._progress)
-

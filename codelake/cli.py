@@ -76,7 +76,9 @@ def main() -> None:
 @click.option("--max-bytes", type=click.IntRange(0), help="Longer contents are recorded but not kept.  [10 MiB]")
 @_lake_option
 @_json_option
-def ingest(sources: tuple[str, ...], new_only: bool, max_bytes: int | None, url: str, catalog: str | None, as_json: bool) -> None:
+def ingest(
+    sources: tuple[str, ...], new_only: bool, max_bytes: int | None, url: str, catalog: str | None, as_json: bool
+) -> None:
     """Read SOURCES into the lake, making it first if need be.
 
     \b
@@ -111,7 +113,9 @@ def curate(url: str, catalog: str | None, as_json: bool) -> None:
 @click.option("--param", "-p", "params", multiple=True, help="Value of the next ? in QUERY; may be given again.")
 @click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to ask instead of now.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write FILE.parquet, .csv or .json instead.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write FILE.parquet, .csv or .json instead."
+)
 @_lake_option
 @_json_option
 def sql(
@@ -161,7 +165,13 @@ def log(url: str, catalog: str | None, as_json: bool) -> None:
             "commits",
             ("commit", "time (UTC)", "message", "rows added", "rows removed"),
             [
-                (c.sequence, c.committed_at, c.message, show.counts(c.added), show.counts({k: v for k, v in c.removed.items() if v}))
+                (
+                    c.sequence,
+                    c.committed_at,
+                    c.message,
+                    show.counts(c.added),
+                    show.counts({k: v for k, v in c.removed.items() if v}),
+                )
                 for c in commits
             ],
         )
@@ -202,10 +212,14 @@ def tokenizer() -> None:
 @tokenizer.command("train")
 @click.argument("query")
 @click.option("--vocab-size", type=click.IntRange(min=264), default=32_000, show_default=True)
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="tokenizer.json to write; in the lake by default.")
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), help="tokenizer.json to write; in the lake by default."
+)
 @_lake_option
 @_json_option
-def tokenizer_train(query: str, vocab_size: int, out: Path | None, url: str, catalog: str | None, as_json: bool) -> None:
+def tokenizer_train(
+    query: str, vocab_size: int, out: Path | None, url: str, catalog: str | None, as_json: bool
+) -> None:
     """Train a byte-level BPE tokenizer on the texts of QUERY.
 
     \b
@@ -226,12 +240,20 @@ def tokenizer_train(query: str, vocab_size: int, out: Path | None, url: str, cat
 @main.command()
 @click.argument("recipe", default="nano")
 @click.option("--name", help="Name of the run; the recipe's by default. The same name goes on with the same run.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the recipe; may be given again.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Change a setting of the recipe; may be given again."
+)
 @click.option("--show-recipe", is_flag=True, help="Print the recipe with its settings and stop.")
 @_lake_option
 @_json_option
 def train(
-    recipe: str, name: str | None, settings: tuple[str, ...], show_recipe: bool, url: str, catalog: str | None, as_json: bool
+    recipe: str,
+    name: str | None,
+    settings: tuple[str, ...],
+    show_recipe: bool,
+    url: str,
+    catalog: str | None,
+    as_json: bool,
 ) -> None:
     """Train the model of RECIPE (a name or a TOML file) on the lake; go on if the run was begun.
 
@@ -253,7 +275,12 @@ def train(
         return
     with _open(url, catalog) as lake:
         result = lake.train(recipe, name=name, overrides=overrides)
-    summary = {"run": str(result.run_dir), "checkpoint": str(result.checkpoint), "steps": result.steps, "tokens": result.tokens}
+    summary = {
+        "run": str(result.run_dir),
+        "checkpoint": str(result.checkpoint),
+        "steps": result.steps,
+        "tokens": result.tokens,
+    }
     if as_json:
         show.json_line(summary)
     else:

@@ -34,7 +34,7 @@ def run(lake: "Lake", *, steps: int, small: bool) -> None:
     started = time.monotonic()
     root = Path(lake.place.location)
     sources = ("pystdlib:",) if small else ("pyenv:", "pystdlib:")
-    _step(1, "read real code into the lake", f'lake.ingest({", ".join(map(repr, sources))}, new_only=True)')
+    _step(1, "read real code into the lake", f"lake.ingest({', '.join(map(repr, sources))}, new_only=True)")
     show.report(lake.ingest(*sources, new_only=True))
     _step(2, "licences, languages, duplicates", "lake.curate()")
     show.report(lake.curate())
@@ -48,13 +48,23 @@ def run(lake: "Lake", *, steps: int, small: bool) -> None:
     pages = write(lake, root / "report.html")
     for page in pages:
         show.console.print(f"  {_near(page)}")
-    _step(5, "train a tokenizer on a query", f'lake.train_tokenizer("{_brief(_TOKENIZER_SET)}", vocab_size={VOCABULARY})')
+    _step(
+        5, "train a tokenizer on a query", f'lake.train_tokenizer("{_brief(_TOKENIZER_SET)}", vocab_size={VOCABULARY})'
+    )
     tokenizer = root / "tokenizers" / f"bpe-{VOCABULARY}.json"
     if not tokenizer.is_file():
         lake.train_tokenizer(_TOKENIZER_SET, vocab_size=VOCABULARY)
     show.console.print(f"  {_near(tokenizer)}")
-    _step(6, f"train a small Llama for {steps} steps on a query", f'lake.train("nano", overrides={{"steps": {steps}, …}})')
-    settings = {"steps": steps, "sql": _TRAINING_SET, "tokenizer": tokenizer.name, "log_every": 10, "checkpoint_every": 100}
+    _step(
+        6, f"train a small Llama for {steps} steps on a query", f'lake.train("nano", overrides={{"steps": {steps}, …}})'
+    )
+    settings = {
+        "steps": steps,
+        "sql": _TRAINING_SET,
+        "tokenizer": tokenizer.name,
+        "log_every": 10,
+        "checkpoint_every": 100,
+    }
     result = lake.train("nano", name=RUN, overrides=settings)
     _losses(sorted(result.losses.items()))
     show.console.print(f"  {result.tokens:,} tokens seen; checkpoint {_near(result.checkpoint)}")
@@ -71,7 +81,11 @@ def _losses(losses: Sequence[tuple[int, float]]) -> None:
         return
     stride = max(1, len(losses) // 8)
     shown = [*losses[::stride], losses[-1]] if (len(losses) - 1) % stride else list(losses[::stride])
-    show.table("training loss, nats a token", ["step", *(str(s) for s, _ in shown)], [["loss", *(round(v, 3) for _, v in shown)]])
+    show.table(
+        "training loss, nats a token",
+        ["step", *(str(s) for s, _ in shown)],
+        [["loss", *(round(v, 3) for _, v in shown)]],
+    )
 
 
 def _summary(lake: "Lake", root: Path, seconds: float) -> None:
@@ -83,12 +97,14 @@ def _summary(lake: "Lake", root: Path, seconds: float) -> None:
         ("model, a Hugging Face folder, and loss.png", _near(root / "runs" / RUN)),
         ("search index", _near(root / "index")),
     ]
-    show.table(f"done in {seconds:.0f} s: {files:,} files, {size / 1e6:,.0f} MB of curated code", ("what", "where"), places)
+    show.table(
+        f"done in {seconds:.0f} s: {files:,} files, {size / 1e6:,.0f} MB of curated code", ("what", "where"), places
+    )
     name = _near(root)
     commands = (
         f'codelake sql -l {name} "SELECT repo_name, count(*) FROM code GROUP BY ALL ORDER BY 2 DESC LIMIT 10"',
         f'codelake sql -l {name} "SELECT reason, count(*) FROM drops GROUP BY ALL"',
-        f"codelake search -l {name} \"open a socket with a timeout\" --where \"license_type = 'permissive'\"",
+        f'codelake search -l {name} "open a socket with a timeout" --where "license_type = \'permissive\'"',
         f"codelake ingest -l {name} PATH-OF-YOUR-CODE && codelake curate -l {name}",
         f"codelake train -l {name} nano --name {RUN} --set steps=1000",
     )

@@ -64,7 +64,10 @@ def export(relation: Relation, path: Path) -> int:
 
 def _parquet(relation: Relation, path: Path) -> int:
     rows = 0
-    with relation.to_arrow_reader(_BATCH_ROWS) as reader, pq.ParquetWriter(path, reader.schema, compression="zstd") as sink:
+    with (
+        relation.to_arrow_reader(_BATCH_ROWS) as reader,
+        pq.ParquetWriter(path, reader.schema, compression="zstd") as sink,
+    ):
         for batch in reader:
             sink.write_table(pa.Table.from_batches([batch]), row_group_size=_PARQUET_ROW_GROUP)
             rows += batch.num_rows

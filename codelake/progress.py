@@ -23,7 +23,12 @@ def display(title: str, shown: bool | None) -> Iterator[Progress]:
         yield silent
     elif sys.stderr.isatty():
         columns: list[ProgressColumn] = [SpinnerColumn(), TextColumn("{task.description}"), BarColumn(bar_width=24)]
-        columns += [TextColumn("{task.fields[rate]}"), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("[dim]{task.fields[note]}")]
+        columns += [
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("[dim]{task.fields[note]}"),
+        ]
         with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
             yield _Drawn(bar, title)
     else:
@@ -56,7 +61,9 @@ class _Drawn:
         if time.monotonic() - self.last < _REDRAW_SECONDS and done != total:
             return
         self.last = time.monotonic()
-        self.bar.update(self.task, completed=done, total=total, rate=self.rate.text(done, total, files, size), note=note[:40])
+        self.bar.update(
+            self.task, completed=done, total=total, rate=self.rate.text(done, total, files, size), note=note[:40]
+        )
 
 
 class _Lines:

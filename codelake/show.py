@@ -4,14 +4,16 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from .lake.report import Report
-from .model.retrieve import Hits
+
+if TYPE_CHECKING:
+    from .model.retrieve import Hits
 
 console = Console(highlight=False)
 
@@ -65,19 +67,25 @@ def report(found: Report) -> None:
         table("failed", ("what", "why"), found.failures)
 
 
-def hits(found: Hits) -> None:
+def hits(found: "Hits") -> None:
     """Search results: where, under which licence, and the lines that match."""
     console.print(f"[bold]{len(found)} hits[/bold] for {found.query!r} in {found.seconds * 1000:.0f} ms")
     for number, hit in enumerate(found, 1):
         head = Text(f"{number:>2}. ", style="dim")
-        head.append(f"{hit.repo_name}", style="bold cyan").append(f"  {hit.path}:{hit.start_line}-{hit.end_line}", style="bold")
+        head.append(f"{hit.repo_name}", style="bold cyan").append(
+            f"  {hit.path}:{hit.start_line}-{hit.end_line}", style="bold"
+        )
         head.append(f"  {hit.language}, {hit.license or hit.license_type}  {hit.score:.3f}", style="dim")
         console.print(head)
         excerpt = Text(hit.excerpt)
         for start, end in hit.highlights:
             excerpt.stylize("bold yellow", start, end)
         for offset, line in enumerate(excerpt.split("\n", allow_blank=True)):
-            console.print(Text(f"{hit.excerpt_line + offset:>7} │ ", style="dim").append_text(line), no_wrap=True, overflow="ellipsis")
+            console.print(
+                Text(f"{hit.excerpt_line + offset:>7} │ ", style="dim").append_text(line),
+                no_wrap=True,
+                overflow="ellipsis",
+            )
 
 
 def counts(values: Mapping[str, object]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from .errors import QueryError, nearest
+from .errors import QueryError, StreamError, nearest
 from .parquet import partition_path
 from .tables import TableFiles, filesystem
 
@@ -56,7 +56,9 @@ def scan_sql(table: TableFiles) -> str:
     keys = list(table.files[0].partition)
     # Another engine may lay its files out differently; the columns are in the files too, only pruning is lost then.
     if keys and all(f"/{partition_path(keys, tuple(f.partition.values()))}/" in f.path for f in table.files):
-        hive = ", hive_partitioning = true, hive_types = {" + ", ".join(f"{quote_literal(k)}: VARCHAR" for k in keys) + "}"
+        hive = (
+            ", hive_partitioning = true, hive_types = {" + ", ".join(f"{quote_literal(k)}: VARCHAR" for k in keys) + "}"
+        )
     else:
         hive = ", hive_partitioning = false"
     return f"SELECT {columns} FROM read_parquet([{paths}]{hive})"
@@ -65,8 +67,8 @@ def scan_sql(table: TableFiles) -> str:
 class Session:
     """A DuckDB instance whose views are tables at a snapshot.
 
-    memory_limit: for example "2GB", DuckDB's default (80 % of memory) when None. Queries run on cursors of their own, so
-    an open result never blocks the next query. Close it, or use it as a context manager.
+    memory_limit: for example "2GB", DuckDB's default (80 % of memory) when None. Each query runs on a cursor of its
+    own, so an open result never blocks the next query. Close it, or use it as a context manager.
     """
 
     def __init__(self, *, memory_limit: str | None = None, threads: int | None = None) -> None:
@@ -116,7 +118,9 @@ class Session:
         except duckdb.Error as error:
             raise self._explain(error) from error
         if relation is None:
-            raise QueryError("there is no statement in this text; a query starts with SELECT, FROM, WITH, DESCRIBE or SHOW")
+            raise QueryError(
+                "there is no statement in this text; a query starts with SELECT, FROM, WITH, DESCRIBE or SHOW"
+            )
         return relation
 
     def arrow(self, text: str, params: Sequence[object] | None = None) -> pa.Table:
@@ -151,13 +155,64 @@ class Session:
             what, known = "column", sorted({c for columns in self._columns.values() for c in columns})
         if match and (close := nearest(match[1].split(".")[-1], list(known))):
             owners = [
-                f"{name} (in {', '.join(t for t, c in self._columns.items() if name in c)})" if what == "column" else name
+                f"{name} (in {', '.join(t for t, c in self._columns.items() if name in c)})"
+                if what == "column"
+                else name
                 for name in close
             ]
             text += f"\nNearest {what}: {', '.join(owners)}"
         elif what == "table" and match:
             text += f"\nTables: {', '.join(known)}"
         return QueryError(text)
+
+
+class Evaluator:
+    """A private DuckDB connection: one thread, no files, no network, settings locked. Close it, or use it in `with`.
+
+    Unlike a Session it sees nothing but the Arrow tables it is given.
+    """
+
+    def __init__(self) -> None:
+        self._connection = duckdb.connect(
+            ":memory:",
+            config={
+                "threads": 1,
+                "enable_external_access": False,
+                "python_enable_replacements": False,
+                # 64-bit offsets: the texts of one row group may be more than 2 GiB.
+                "arrow_large_buffer_size": True,
+                "lock_configuration": True,
+            },
+        )
+
+    def __enter__(self) -> "Evaluator":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def arrow(self, sql: str, params: Sequence[object] = (), **tables: pa.Table) -> pa.Table:
+        """The whole result of `sql`, in which each of `tables` can be read by its name.
+
+        Raises StreamError if DuckDB refuses the query, or an expression fails on a value.
+        """
+        try:
+            for name, rows in tables.items():
+                self._connection.register(name, rows)
+            return self._connection.sql(sql, params=list(params) or None).to_arrow_table()
+        except duckdb.Error as error:
+            raise StreamError(str(error).strip()) from error
+        finally:
+            for name in tables:
+                self._connection.unregister(name)
+
+    def value(self, sql: str, *params: object) -> Any:
+        """The one value that `sql` selects."""
+        return self.arrow(sql, params).column(0)[0].as_py()
 
 
 def friendly(error: Exception) -> str | None:

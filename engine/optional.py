@@ -14,7 +14,7 @@ def require(module: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        package = module.split(".")[0]
+        package = module.split(".", maxsplit=1)[0]
         extra = EXTRAS.get(package)
         hint = f"pip install 'codelake[{extra}]'" if extra else f"pip install {package}"
         raise MissingDependencyError(f"this needs {package}, which is not installed: {hint}") from error

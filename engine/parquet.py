@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from urllib.parse import quote
 
 import fsspec
@@ -30,7 +31,8 @@ PartitionKey = tuple[str | None, ...]
 def partition_path(keys: Sequence[str], values: PartitionKey) -> str:
     """`language=C%2B%2B/license_type=permissive`: the hive folder of one partition, percent-encoded."""
     return "/".join(
-        f"{key}={HIVE_NULL if value is None else quote(value, safe='')}" for key, value in zip(keys, values, strict=True)
+        f"{key}={HIVE_NULL if value is None else quote(value, safe='')}"
+        for key, value in zip(keys, values, strict=True)
     )
 
 
@@ -46,11 +48,11 @@ def row_group_slices(rows: pa.Table) -> list[tuple[int, int]]:
     # limit plus one row.
     bucket = np.cumsum(lengths) // ROW_GROUP_BYTES
     cuts = [0, *(np.flatnonzero(np.diff(bucket)) + 1).tolist(), rows.num_rows]
-    slices = []
-    for start, end in zip(cuts, cuts[1:], strict=False):
-        for offset in range(start, end, ROW_GROUP_ROWS):
-            slices.append((offset, min(ROW_GROUP_ROWS, end - offset)))
-    return slices
+    return [
+        (offset, min(ROW_GROUP_ROWS, end - offset))
+        for start, end in pairwise(cuts)
+        for offset in range(start, end, ROW_GROUP_ROWS)
+    ]
 
 
 @dataclass
@@ -208,4 +210,3 @@ class PartitionedWriter:
     def _stop(self) -> None:
         for lane in self._lanes:
             lane.shutdown(wait=True, cancel_futures=True)
-

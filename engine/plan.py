@@ -18,10 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .duck import VERSION
+from .duck import VERSION, Evaluator
 from .errors import StreamError
 from .packing import GROUP_SALT, shuffled
-from .scan import Evaluator, Scan, classify
+from .scan import Scan, classify
 from .tables import DataFile, TableFiles, filesystem
 from .tokenizer import LoadedTokenizer
 

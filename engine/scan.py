@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-import duckdb
 import pyarrow as pa
 
+from .duck import Evaluator
 from .errors import StreamError, nearest
 from .tables import TableFiles
 
@@ -49,55 +49,6 @@ _WORDS = {
 }
 
 Node = dict[str, Any]
-
-
-class Evaluator:
-    """A private DuckDB connection: one thread, no files, no network, settings locked. Close it, or use it in `with`.
-
-    It is not a `duck.Session`, because an Arrow table is visible only on the connection that registered it.
-    """
-
-    def __init__(self) -> None:
-        self._connection = duckdb.connect(
-            ":memory:",
-            config={
-                "threads": 1,
-                "enable_external_access": False,
-                "python_enable_replacements": False,
-                # 64-bit offsets: the texts of one row group may be more than 2 GiB.
-                "arrow_large_buffer_size": True,
-                "lock_configuration": True,
-            },
-        )
-
-    def __enter__(self) -> "Evaluator":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
-
-    def arrow(self, sql: str, params: Sequence[object] = (), **tables: pa.Table) -> pa.Table:
-        """The whole result of `sql`, in which each of `tables` can be read by its name.
-
-        Raises StreamError if DuckDB refuses the query, or an expression fails on a value.
-        """
-        try:
-            for name, rows in tables.items():
-                self._connection.register(name, rows)
-            return self._connection.sql(sql, params=list(params) or None).to_arrow_table()
-        except duckdb.Error as error:
-            raise StreamError(str(error).strip()) from error
-        finally:
-            for name in tables:
-                self._connection.unregister(name)
-
-    def value(self, sql: str, *params: object) -> Any:
-        """The one value that `sql` selects."""
-        return self.arrow(sql, params).column(0)[0].as_py()
 
 
 @dataclass(frozen=True, kw_only=True)

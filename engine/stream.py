@@ -19,11 +19,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .duck import Evaluator
 from .errors import StreamError
 from .optional import require
 from .packing import DOCUMENT_SALT, ROW_SALT, Int32, Int64, Rows, UInt64, pack, shuffled
 from .plan import Plan, RowGroup, read_row_group
-from .scan import Evaluator
 from .tokenizer import LoadedTokenizer, TokenIds
 
 if TYPE_CHECKING:

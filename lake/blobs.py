@@ -91,7 +91,13 @@ def describe(content: Content) -> dict[str, object]:
 def text_metrics(text: str, data: bytes) -> dict[str, float | int]:
     """Line and character measures as The Stack v2 defines them; 0 for empty text. data: `text` in UTF-8."""
     if not text:
-        return {"num_lines": 0, "avg_line_length": 0.0, "max_line_length": 0, "alphanum_fraction": 0.0, "alpha_fraction": 0.0}
+        return {
+            "num_lines": 0,
+            "avg_line_length": 0.0,
+            "max_line_length": 0,
+            "alphanum_fraction": 0.0,
+            "alpha_fraction": 0.0,
+        }
     lines = list(map(len, text.splitlines()))
     # ASCII is counted in bytes, which runs in C; without it what is left of UTF-8 is the other characters, mostly few.
     others = data.translate(None, _ASCII).decode("utf-8") if len(text) != len(data) else ""
@@ -114,10 +120,11 @@ def _decode(data: bytes) -> str | None:
 
 
 class KnownBlobs:
-    """The blob ids a lake holds: 20 bytes each for those on disk, sorted, plus a set of those of the open commit."""
+    """The blob ids a lake holds: 28 bytes each for those on disk, plus a set of those of the open commit."""
 
     def __init__(self) -> None:
-        self._sorted = np.empty(0, dtype="V20")
+        self._ids = np.empty(0, dtype="V20")
+        self._prefixes = np.empty(0, dtype=np.uint64)
         self._files: set[str] = set()
         self.fresh: set[str] = set()
 
@@ -126,23 +133,32 @@ class KnownBlobs:
 
     def stored(self, blob_id: str) -> bool:
         """Whether the lake's files hold `blob_id`."""
+        if not len(self._prefixes):
+            return False
+        prefix = np.uint64(int(blob_id[:16], 16))
+        index = int(self._prefixes.searchsorted(prefix))
         key = bytes.fromhex(blob_id)
-        view = self._sorted.view("S20")
-        index = int(np.searchsorted(view, np.frombuffer(key, dtype="S20")[0]))
-        return index < len(self._sorted) and self._sorted[index].tobytes() == key
+        while index < len(self._prefixes) and self._prefixes[index] == prefix:
+            if self._ids[index].tobytes() == key:
+                return True
+            index += 1
+        return False
 
     def load(self, files: Iterable[DataFile]) -> None:
         """Learn the ids in those of `files` that were not read before."""
-        parts = [self._sorted]
+        parts = [self._ids]
         for file in files:
             if file.path in self._files:
                 continue
             with filesystem(file.path).open(file.path, "rb") as source:
-                column = pq.ParquetFile(source).read(columns=["blob_id"])["blob_id"].combine_chunks()
+                column = pq.ParquetFile(source).read(columns=["blob_id"])["blob_id"]
             parts.append(np.frombuffer(bytes.fromhex("".join(column.to_pylist())), dtype="V20"))
             self._files.add(file.path)
         if len(parts) > 1:
-            self._sorted = np.sort(np.concatenate([p.view("S20") for p in parts])).view("V20")
+            ids = np.concatenate(parts)
+            prefixes = ids.view(np.uint8).reshape(-1, 20)[:, :8].copy().view(">u8").ravel().astype(np.uint64)
+            order = np.argsort(prefixes)
+            self._ids, self._prefixes = ids[order], prefixes[order]
 
     def settle(self) -> None:
         """Forget the open commit's ids once its files have been loaded."""

@@ -75,7 +75,8 @@ class LakeCatalog(SqlCatalog):
                     IcebergTables.catalog_name == self.name, IcebergTables.table_namespace == NAMESPACE
                 )
             )
-            return {name: location for name, location in rows if name in TABLES}
+            found = {str(name): str(location) for name, location in rows}
+            return {name: found[name] for name in TABLES}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,9 +174,13 @@ def _check_marker(where: Place, catalog: str | None, *, create: bool) -> None:
         if where.fs.exists(where.location) and not where.fs.isdir(where.location):
             raise LakeError(f"{where.location} is a file, not a lake; name a folder")
         if where.fs.exists(where.location) and where.fs.ls(where.location, detail=False):
-            raise LakeError(f"{where.location} is not a lake: it has no {MARKER}, and other files are in it; name a new folder")
+            raise LakeError(
+                f"{where.location} is not a lake: it has no {MARKER}, and other files are in it; name a new folder"
+            )
         if not create:
-            raise LakeError(f"{where.location} is not a lake: nothing is there; `codelake ingest` or codelake.open() makes one")
+            raise LakeError(
+                f"{where.location} is not a lake: nothing is there; `codelake ingest` or codelake.open() makes one"
+            )
         text = {
             "format_version": FORMAT_VERSION,
             "location": where.location,
@@ -240,7 +245,9 @@ def table_files(table: IcebergTable, snapshot: int | None) -> TableFiles:
     files = []
     for task in table.scan(snapshot_id=snapshot).plan_files():
         if task.delete_files:
-            raise LakeError(f"{name}: {task.file.file_path} has row deletes of another engine; compact the table with it")
+            raise LakeError(
+                f"{name}: {task.file.file_path} has row deletes of another engine; compact the table with it"
+            )
         files.append(
             DataFile(
                 path=task.file.file_path.removeprefix("file://"),

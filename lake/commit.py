@@ -53,7 +53,9 @@ class Commit:
     def __enter__(self) -> "Commit":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if kind is not None:
             self.abort()
             if isinstance(error, OSError):
@@ -67,7 +69,8 @@ class Commit:
         if unknown := set(rows.column_names) - set(schema.names):
             raise LakeError(f"{table} has no column {', '.join(sorted(unknown))}")
         columns = [
-            rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type) for field in schema
+            rows[field.name] if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+            for field in schema
         ]
         self._writer(table).write(pa.table(columns, names=schema.names))
 
@@ -81,7 +84,9 @@ class Commit:
 
     def note(self, table: str, **properties: str) -> None:
         """Keep `codelake.<name>` = value in the summary of the snapshot this commit makes of `table`."""
-        self.properties.setdefault(table, {}).update({f"codelake.{k.replace('_', '-')}": v for k, v in properties.items()})
+        self.properties.setdefault(table, {}).update(
+            {f"codelake.{k.replace('_', '-')}": v for k, v in properties.items()}
+        )
 
     def schema(self, table: str) -> pa.Schema:
         """The Arrow schema of a table's files, with Iceberg's field ids."""
@@ -145,7 +150,9 @@ class Commit:
             raise
 
     def _try(self) -> None:
-        names = sorted({n for n, paths in (*self._added.items(), *self._removed.items()) if paths} | set(self.properties))
+        names = sorted(
+            {n for n, paths in (*self._added.items(), *self._removed.items()) if paths} | set(self.properties)
+        )
         self.sequence = 1 + max(sequence(table) for table in self._base.values())
         transactions = [self._stage(self._base[name]) for name in names]
         if transactions:

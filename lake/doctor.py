@@ -11,7 +11,9 @@ def orphans(catalog: LakeCatalog, where: Place, *, remove: bool = False) -> list
     known: set[str] = set()
     for table in catalog.tables().values():
         if table.metadata.snapshots:
-            known.update(path.removeprefix("file://") for path in table.inspect.all_data_files()["file_path"].to_pylist())
+            known.update(
+                path.removeprefix("file://") for path in table.inspect.all_data_files()["file_path"].to_pylist()
+            )
     found = []
     for name in catalog.tables():
         root = where.path("tables", name, "data")

@@ -63,7 +63,9 @@ def releases(catalog: LakeCatalog, where: Place) -> list[Release]:
     for version in sorted(tags(catalog.tables()), key=version_key):
         text = where.read("releases", f"{version}.json")
         if text is None:
-            raise LakeError(f"the manifest of release {version} is missing: {where.path('releases', version + '.json')}")
+            raise LakeError(
+                f"the manifest of release {version} is missing: {where.path('releases', version + '.json')}"
+            )
         try:
             found.append(_release(json.loads(text), where.path("releases", f"{version}.json")))
         except (ValueError, KeyError) as error:

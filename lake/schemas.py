@@ -129,7 +129,11 @@ REPOS = Table(
         ("visit_date", "timestamp!", "when it was visited"),
         ("snapshot_id", "string", "SWHID hex of the snapshot (all branches)"),
         ("revision_id", "string", "SWHID hex of the revision, or the version for packages"),
-        ("directory_id", "string", "SWHID hex of the root directory: git's sha1 of the tree; NULL if a file was unread"),
+        (
+            "directory_id",
+            "string",
+            "SWHID hex of the root directory: git's sha1 of the tree; NULL if a file was unread",
+        ),
         ("revision_date", "timestamp", "author date of the revision"),
         ("author", "string", "author of the revision, name <mail>"),
         ("committer", "string", "committer of the revision, name <mail>"),

@@ -58,7 +58,12 @@ def arrows() -> set[tuple[str, str, str]]:
 
 def test_imports_point_one_way():
     found = arrows()
-    assert {(a, b) for a, b, _ in found} >= {("codelake", "lake"), ("lake", "engine"), ("lake", "sql"), ("model", "engine")}
+    assert {(a, b) for a, b, _ in found} >= {
+        ("codelake", "lake"),
+        ("lake", "engine"),
+        ("lake", "sql"),
+        ("model", "engine"),
+    }
     back = [text for a, b, text in found if FLOORS.index(b) < FLOORS.index(a)]
     assert back == []
 
@@ -73,7 +78,8 @@ def test_the_walk_sees_a_backward_arrow(tmp_path):
 def test_import_codelake_is_quick():
     code = "import time; t = time.perf_counter(); import codelake; print(time.perf_counter() - t)"
     seconds = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout) for _ in range(3)
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
     ]
     assert statistics.median(seconds) < 0.3
 

@@ -72,7 +72,7 @@ class Failure:
 
 
 def visits(source: str) -> Iterator[Visit | Failure]:
-    """The visits of `source`, in a stable order. Raises SourceError for an unknown scheme or a source that is absent."""
+    """The visits of `source`, in a stable order. Raises SourceError for an unknown scheme or an absent source."""
     from . import folder, pyenv
 
     schemes: dict[str, Callable[[str, str], Iterator[Visit | Failure]]] = {

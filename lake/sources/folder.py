@@ -58,7 +58,7 @@ def listing(root: Path) -> tuple[list[Entry], list[Lost]]:
                     if child.name not in VCS_FOLDERS:
                         todo.append((child.path, path + b"/"))
                 elif stat.S_ISLNK(status.st_mode):
-                    target = os.readlink(child.path)
+                    target = os.readlink(child.path)  # noqa: PTH115 - names are bytes here
                     entries.append(Entry(path, SYMLINK, target, len(target)))
                 elif stat.S_ISREG(status.st_mode):
                     mode = EXECUTABLE if status.st_mode & stat.S_IXUSR else FILE

@@ -86,7 +86,12 @@ def _site_packages(rest: str, source: str) -> tuple[Path, list[Path]]:
     prefix = Path(rest).expanduser().absolute()
     if prefix.is_file():
         prefix = prefix.parent.parent
-    patterns = ("lib/python3*/site-packages", "lib64/python3*/site-packages", "Lib/site-packages", "lib/python3/dist-packages")
+    patterns = (
+        "lib/python3*/site-packages",
+        "lib64/python3*/site-packages",
+        "Lib/site-packages",
+        "lib/python3/dist-packages",
+    )
     found = dict.fromkeys(folder.resolve() for pattern in patterns for folder in sorted(prefix.glob(pattern)))
     if not found:
         raise SourceError(f"{source}: {prefix} is not a Python environment: no {patterns[0]} below it")

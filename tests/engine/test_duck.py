@@ -3,7 +3,6 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from codelake.engine.duck import Session
 from codelake.engine.errors import QueryError
 from codelake.engine.parquet import partition_path
@@ -90,7 +89,7 @@ def test_a_relation_gives_every_shape(session):
     ],
 )
 def test_a_mistake_is_explained(session, query, said):
-    with pytest.raises(QueryError, match=".*") as caught:
+    with pytest.raises(QueryError) as caught:
         session.sql(query)
     assert said in str(caught.value)
 

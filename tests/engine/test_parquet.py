@@ -5,12 +5,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from codelake.engine import parquet
+from codelake.engine.parquet import PartitionedWriter, partition_path, row_group_slices
 from fsspec.implementations.local import LocalFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-from codelake.engine import parquet
-from codelake.engine.parquet import PartitionedWriter, partition_path, row_group_slices
 
 SCHEMA = pa.schema([("n", pa.int64()), ("language", pa.large_string()), ("content", pa.large_string())])
 
@@ -27,7 +26,12 @@ def write(root: Path, parts, partitions=(("language", "language"),)):
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.lists(st.tuples(st.sampled_from([None, "C", "C++", "a/b", "x=y", "%"]), st.text(max_size=5)), max_size=9), max_size=5))
+@given(
+    st.lists(
+        st.lists(st.tuples(st.sampled_from([None, "C", "C++", "a/b", "x=y", "%"]), st.text(max_size=5)), max_size=9),
+        max_size=5,
+    )
+)
 def test_every_row_is_written_once_in_order_below_its_partition(tmp_path_factory, parts):
     root = tmp_path_factory.mktemp("out")
     number = iter(range(1000))
@@ -55,7 +59,9 @@ def test_row_groups_hold_about_16_mib_and_at_most_8192_rows(tmp_path):
 
 def test_a_row_larger_than_a_group_is_a_group(tmp_path):
     table = rows([1, 2, 3], ["C"] * 3, ["a", "b" * (40 << 20), "c"])
-    assert [length for _, length in row_group_slices(table)] == [1, 1, 1] or sum(n for _, n in row_group_slices(table)) == 3
+    assert [length for _, length in row_group_slices(table)] == [1, 1, 1] or sum(
+        n for _, n in row_group_slices(table)
+    ) == 3
     [path] = write(tmp_path, [table])
     assert pq.ParquetFile(path).read()["content"].to_pylist() == table["content"].to_pylist()
 

@@ -1,7 +1,8 @@
 import pyarrow as pa
 import pytest
+from codelake.engine.duck import Evaluator
 from codelake.engine.errors import StreamError
-from codelake.engine.scan import Evaluator, classify
+from codelake.engine.scan import classify
 from codelake.engine.tables import TableFiles
 
 SCHEMA = pa.schema(

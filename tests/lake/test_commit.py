@@ -13,15 +13,23 @@ from pathlib import Path
 import polars
 import pyarrow as pa
 import pytest
+from codelake.lake.doctor import orphans
 
 import codelake
-from codelake.lake.doctor import orphans
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 
 
 def repo(name="a", **more):
-    row = {"repo_name": name, "repo_url": name, "source": "s", "vcs": "folder", "visit_date": NOW, "num_files": 1, "length_bytes": 1}
+    row = {
+        "repo_name": name,
+        "repo_url": name,
+        "source": "s",
+        "vcs": "folder",
+        "visit_date": NOW,
+        "num_files": 1,
+        "length_bytes": 1,
+    }
     return pa.Table.from_pylist([row | more])
 
 
@@ -102,7 +110,12 @@ def test_workers_write_files_and_one_committer_registers_them(lake):
         folder = Path(commit.folder("drops"), "stage=w")
         folder.mkdir(parents=True)
         path = str(folder / "worker.parquet")
-        table = pa.table({f.name: drop("w")[f.name] if f.name in drop("w").column_names else pa.nulls(1, f.type) for f in commit.schema("drops")})
+        table = pa.table(
+            {
+                f.name: drop("w")[f.name] if f.name in drop("w").column_names else pa.nulls(1, f.type)
+                for f in commit.schema("drops")
+            }
+        )
         pa.parquet.write_table(table.cast(commit.schema("drops")), path)
         commit.add_files("drops", [path])
     assert lake.sql("SELECT stage FROM drops").fetchall() == [("w",)]
@@ -129,7 +142,11 @@ def test_four_processes_commit_at_once_and_lose_nothing(lake):
     # Every commit has a number of its own, and at each one both tables hold as many rows.
     assert [entry.sequence for entry in lake.log()] == list(range(20, 0, -1))
     past = lake.at(11)
-    assert past.sql("SELECT count(*) FROM repos").fetchall() == past.sql("SELECT count(*) FROM drops").fetchall() == [(11,)]
+    assert (
+        past.sql("SELECT count(*) FROM repos").fetchall()
+        == past.sql("SELECT count(*) FROM drops").fetchall()
+        == [(11,)]
+    )
 
 
 def test_a_killed_commit_leaves_the_lake_readable_and_doctor_finds_its_files(lake, tmp_path):

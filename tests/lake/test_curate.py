@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 import pytest
+from codelake.lake.schemas import TABLES
 
 import codelake
-from codelake.lake.schemas import TABLES
 
 
 def rows(lake, sql, *params):
@@ -49,7 +49,8 @@ def test_the_row_holds_the_text_and_its_measures(curated, checkout):
     text = (checkout / "src" / "copy.py").read_text()
     content, lines, longest, size, occurrences, encoding = rows(
         curated,
-        "SELECT content, num_lines, max_line_length, length_bytes, num_occurrences, src_encoding FROM code WHERE language = 'Python'",
+        "SELECT content, num_lines, max_line_length, length_bytes, num_occurrences, src_encoding FROM code "
+        "WHERE language = 'Python'",
     )[0]
     assert content == text
     assert (lines, longest) == (len(text.splitlines()), max(map(len, text.splitlines())))

@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-
-import codelake
 from codelake.lake import ingest as module
 from codelake.lake.doctor import orphans
 from tests_git import git
+
+import codelake
 
 
 def one(lake, sql, *params):
@@ -78,7 +78,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(lake, checkout, tmp_path):
     (checkout / "up").symlink_to("..")
     (checkout / "dangling").symlink_to(tmp_path / "nowhere")
     os.mkfifo(checkout / "pipe")
-    os.symlink(b"target\xff", os.fsencode(checkout) + b"/odd\xff.py")
+    os.symlink(b"target\xff", os.fsencode(checkout) + b"/odd\xff.py")  # noqa: PTH211
     (checkout / "after.py").write_text("y = 2\n")
     report = lake.ingest(checkout, max_bytes=1_000_000)
     assert drops(lake) == {
@@ -164,7 +164,11 @@ with codelake.open(sys.argv[2]) as lake:
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("/no/such/folder", "no folder"), ("gti+https://x", "nearest|no source"), ("pyenv:/tmp", "not a Python environment")],
+    [
+        ("/no/such/folder", "no folder"),
+        ("gti+https://x", "nearest|no source"),
+        ("pyenv:/tmp", "not a Python environment"),
+    ],
 )
 def test_a_wrong_source_is_refused_before_anything_is_read(lake, checkout, source, said):
     with pytest.raises(codelake.SourceError, match=said):
@@ -279,8 +283,10 @@ with codelake.open({str(mount / "lake")!r}) as lake:
         commit.append("drops", pyarrow.table({{"stage": ["x"], "reason": ["y"]}}))
     print(lake.sql("SELECT count(*) FROM drops WHERE stage = 'x'").fetchall())
 """
-    script = f"mount -t tmpfs -o size=4m none {mount} && exec {sys.executable} -c '{code.replace(chr(39), chr(39) + chr(92) + chr(39) * 2)}'"
-    done = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
+    script = tmp_path / "fill.py"
+    script.write_text(code)
+    command = f"mount -t tmpfs -o size=4m none {mount} && exec {sys.executable} {script}"
+    done = subprocess.run(["unshare", "-rm", "sh", "-c", command], capture_output=True, text=True, check=False)
     assert "No space left on device" in done.stdout, done.stderr
     assert "lake is as before" in done.stdout
     assert "[(7,)] 1" in done.stdout

@@ -35,7 +35,13 @@ def test_a_release_is_the_lake_as_it_was(released):
 
 def test_every_table_with_rows_is_tagged_at_once(released):
     tables = released.catalog.tables()
-    assert {name for name, table in tables.items() if "0.1.0" in table.metadata.refs} == {"repos", "files", "blobs", "drops", "code"}
+    assert {name for name, table in tables.items() if "0.1.0" in table.metadata.refs} == {
+        "repos",
+        "files",
+        "blobs",
+        "drops",
+        "code",
+    }
 
 
 def test_the_manifest_has_the_checksum_of_every_file(released):
@@ -59,7 +65,9 @@ def test_releases_are_listed_by_version(released):
     assert released.releases()[0].rows["code"] == 3
 
 
-@pytest.mark.parametrize(("version", "said"), [("1", "not a version"), ("v1.0.0", "not a version"), ("0.1.0", "there already")])
+@pytest.mark.parametrize(
+    ("version", "said"), [("1", "not a version"), ("v1.0.0", "not a version"), ("0.1.0", "there already")]
+)
 def test_a_version_that_cannot_be_is_refused(released, version, said):
     with pytest.raises(codelake.LakeError, match=said):
         released.release(version)
@@ -88,7 +96,10 @@ def test_a_commit_number_a_snapshot_and_a_time_are_points_in_time(released):
     assert count(released.at("2001-01-01"), "files") == 0
 
 
-@pytest.mark.parametrize(("when", "said"), [("0.1.1", "nearest: 0.1.0"), ("yesterday", "no release and no time"), (0, "1 to 4"), (99, "1 to 4")])
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [("0.1.1", "nearest: 0.1.0"), ("yesterday", "no release and no time"), (0, "1 to 4"), (99, "1 to 4")],
+)
 def test_a_point_in_time_that_never_was_is_refused(released, when, said):
     with pytest.raises(codelake.LakeError, match=said):
         released.at(when)

@@ -7,10 +7,10 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
+from codelake.lake.sources import Failure, visits
 from packaging.utils import canonicalize_name
 
 import codelake
-from codelake.lake.sources import Failure, visits
 
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}\n\nText.\n"
 
@@ -46,7 +46,9 @@ def test_every_installed_distribution_is_a_repository():
     found = by_name("pyenv:")
     paths = {Path(p).resolve() for p in sys.path if p.endswith("site-packages")}
     installed = {
-        canonicalize_name(d.metadata["Name"]): d.version for d in distributions(path=[str(p) for p in paths]) if d.files is not None
+        canonicalize_name(d.metadata["Name"]): d.version
+        for d in distributions(path=[str(p) for p in paths])
+        if d.files is not None
     }
     assert {name: visit.revision_id for name, visit in found.items()} == installed
     numpy = found["numpy"]
@@ -63,7 +65,10 @@ def test_every_installed_distribution_is_a_repository():
     ("more", "declared"),
     [
         ("License-Expression: MIT OR Apache-2.0", "MIT OR Apache-2.0"),
-        ("License: BSD\nClassifier: License :: OSI Approved :: BSD License", "BSD\nLicense :: OSI Approved :: BSD License"),
+        (
+            "License: BSD\nClassifier: License :: OSI Approved :: BSD License",
+            "BSD\nLicense :: OSI Approved :: BSD License",
+        ),
         ("License: UNKNOWN\nClassifier: License :: OSI Approved", "License :: OSI Approved"),
         ("License: The Licence\n        of several lines", "The Licence"),
         ("Summary: none at all", None),
@@ -86,7 +91,9 @@ def test_broken_metadata_is_a_failure_and_the_rest_goes_on(environment):
     (environment.site / "noname-1.0.dist-info").mkdir()
     (environment.site / "noname-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\n\n")
     (environment.site / "norecord-1.0.dist-info").mkdir()
-    (environment.site / "norecord-1.0.dist-info" / "METADATA").write_text(METADATA.format(name="norecord", version="1", more=""))
+    (environment.site / "norecord-1.0.dist-info" / "METADATA").write_text(
+        METADATA.format(name="norecord", version="1", more="")
+    )
     (environment.site / "binary-1.0.dist-info").mkdir()
     (environment.site / "binary-1.0.dist-info" / "METADATA").write_bytes(b"\xff\xfe\0Name")
     found = list(visits(f"pyenv:{environment.root}"))
@@ -101,7 +108,12 @@ def test_a_hostile_record_reads_nothing_outside_the_environment(environment, tmp
     (environment.site / "evil" / "link.py").symlink_to("/etc/passwd")
     visit = by_name(f"pyenv:{environment.root}")["evil"]
     assert [entry.path for entry in visit.entries] == [b"evil/__init__.py"]
-    assert [lost.reason for lost in visit.lost] == ["outside-environment", "outside-environment", "unreadable", "unreadable"]
+    assert [lost.reason for lost in visit.lost] == [
+        "outside-environment",
+        "outside-environment",
+        "unreadable",
+        "unreadable",
+    ]
 
 
 def test_the_standard_library_is_one_repository():
@@ -130,7 +142,12 @@ def test_a_folder_has_two_spellings(tmp_path, written):
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [("pyenvv:", "pyenv:"), ("sftp:host", "no source sftp:"), ("pystdlib:x", "alone"), ("pyenv:/no/such", "not a Python")],
+    [
+        ("pyenvv:", "pyenv:"),
+        ("sftp:host", "no source sftp:"),
+        ("pystdlib:x", "alone"),
+        ("pyenv:/no/such", "not a Python"),
+    ],
 )
 def test_a_source_that_is_not_there_says_what_is(source, said):
     with pytest.raises(codelake.SourceError, match=said):
@@ -138,8 +155,12 @@ def test_a_source_that_is_not_there_says_what_is(source, said):
 
 
 def test_nothing_of_the_environment_is_run(environment, tmp_path):
-    environment("trap", files={"trap/__init__.py": f"open({str(tmp_path / 'ran')!r}, 'w')\n", "trap.pth": "import trap\n"})
+    environment(
+        "trap", files={"trap/__init__.py": f"open({str(tmp_path / 'ran')!r}, 'w')\n", "trap.pth": "import trap\n"}
+    )
     list(visits(f"pyenv:{environment.root}"))
     assert not (tmp_path / "ran").exists()
-    subprocess.run([sys.executable, "-c", f"import sys; sys.path.insert(0, {str(environment.site)!r}); import trap"], check=True)
+    subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.path.insert(0, {str(environment.site)!r}); import trap"], check=True
+    )
     assert (tmp_path / "ran").exists()

@@ -1,10 +1,9 @@
 """SWHIDs against git itself."""
 
 import pytest
+from codelake.lake.swhid import content_id, directory_id
 from hypothesis import given
 from hypothesis import strategies as st
-
-from codelake.lake.swhid import content_id, directory_id
 from tests_git import git
 
 
@@ -42,7 +41,11 @@ def test_a_path_cannot_be_two_things(paths):
         directory_id([(path, "100644", "0" * 40) for path in paths])
 
 
-@given(st.dictionaries(st.binary(min_size=1, max_size=6).filter(lambda n: b"/" not in n and b"\0" not in n), st.binary(max_size=9)))
+@given(
+    st.dictionaries(
+        st.binary(min_size=1, max_size=6).filter(lambda n: b"/" not in n and b"\0" not in n), st.binary(max_size=9)
+    )
+)
 def test_the_order_of_entries_does_not_matter(files):
     entries = [(name, "100644", content_id(data)) for name, data in files.items()]
     assert directory_id(entries) == directory_id(sorted(entries, reverse=True))
