@@ -16,9 +16,9 @@ from statistics import median
 from time import perf_counter
 
 import duckdb
-from codelake.lake.blobs import is_binary
 
 import codelake
+from codelake.lake.blobs import is_binary
 
 from . import Figure, alternate, show
 

@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from codelake.engine.duck import Session
 from codelake.engine.errors import QueryError
 from codelake.engine.parquet import partition_path

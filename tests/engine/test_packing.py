@@ -2,9 +2,10 @@ import itertools
 
 import numpy as np
 import pytest
-from codelake.engine.packing import best_fit, pack, shuffled, split, splitmix64
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from codelake.engine.packing import best_fit, pack, shuffled, split, splitmix64
 
 BOS, EOS = 1, 2
 

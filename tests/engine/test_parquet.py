@@ -5,11 +5,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from codelake.engine import parquet
-from codelake.engine.parquet import PartitionedWriter, partition_path, row_group_slices
 from fsspec.implementations.local import LocalFileSystem
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from codelake.engine import parquet
+from codelake.engine.parquet import PartitionedWriter, partition_path, row_group_slices
 
 SCHEMA = pa.schema([("n", pa.int64()), ("language", pa.large_string()), ("content", pa.large_string())])
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from codelake.engine import plan as planning
 from codelake.engine.errors import StreamError
 from codelake.engine.plan import Plan, make_plan, open_parquet, read_row_group

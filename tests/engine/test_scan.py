@@ -1,5 +1,6 @@
 import pyarrow as pa
 import pytest
+
 from codelake.engine.duck import Evaluator
 from codelake.engine.errors import StreamError
 from codelake.engine.scan import classify

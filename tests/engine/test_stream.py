@@ -17,6 +17,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
 from codelake.engine import stream as streaming
 from codelake.engine.errors import StreamError
 from codelake.engine.packing import Rows, split
@@ -24,8 +27,6 @@ from codelake.engine.plan import make_plan
 from codelake.engine.stream import START, Block, Loader, Position, Stream, cut_blocks, make_batch
 from codelake.engine.tables import DataFile, TableFiles
 from codelake.engine.tokenizer import LoadedTokenizer, load, save, train_bpe
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch", reason="batches are torch tensors: pip install 'codelake[train]'")
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from codelake.engine import tokenizer as tok
-from codelake.engine.errors import StreamError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers
+
+from codelake.engine import tokenizer as tok
+from codelake.engine.errors import StreamError
 
 CODE = [
     "def parse(text):\n    return [line.strip() for line in text.splitlines()]\n",

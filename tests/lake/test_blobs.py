@@ -6,11 +6,12 @@ import io
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from codelake.engine.tables import DataFile
 from codelake.lake.blobs import KnownBlobs, describe, is_binary, read_content, text_metrics
 from codelake.lake.swhid import content_id
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))

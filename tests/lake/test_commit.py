@@ -13,9 +13,9 @@ from pathlib import Path
 import polars
 import pyarrow as pa
 import pytest
-from codelake.lake.doctor import orphans
 
 import codelake
+from codelake.lake.doctor import orphans
 
 NOW = datetime(2026, 1, 2, 3, 4, 5)
 

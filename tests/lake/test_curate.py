@@ -2,9 +2,9 @@
 
 import pyarrow as pa
 import pytest
-from codelake.lake.schemas import TABLES
 
 import codelake
+from codelake.lake.schemas import TABLES
 
 
 def rows(lake, sql, *params):

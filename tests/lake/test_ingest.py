@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+
+import codelake
 from codelake.lake import ingest as module
 from codelake.lake.doctor import orphans
 from tests_git import git
-
-import codelake
 
 
 def one(lake, sql, *params):

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 import regex
-from codelake.lake import linguist
-from codelake.lake.linguist import detect
 from hypothesis import given
 from hypothesis import strategies as st
+
+from codelake.lake import linguist
+from codelake.lake.linguist import detect
 
 DATA = json.loads((Path(linguist.__file__).parent / "data" / "linguist.json").read_text(encoding="utf-8"))
 

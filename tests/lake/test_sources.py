@@ -7,10 +7,10 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import pytest
-from codelake.lake.sources import Failure, visits
 from packaging.utils import canonicalize_name
 
 import codelake
+from codelake.lake.sources import Failure, visits
 
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}\n\nText.\n"
 

@@ -2,10 +2,11 @@ import csv
 from pathlib import Path
 
 import pytest
-from codelake.lake import spdx
-from codelake.lake.spdx import LICENSE_TYPES, license_type, normalize
 from hypothesis import given
 from hypothesis import strategies as st
+
+from codelake.lake import spdx
+from codelake.lake.spdx import LICENSE_TYPES, license_type, normalize
 
 DATA = Path(spdx.__file__).parent / "data"
 CATEGORIES = list(csv.DictReader((DATA / "licence_categories.csv").open(encoding="utf-8", newline="")))

@@ -1,9 +1,10 @@
 """SWHIDs against git itself."""
 
 import pytest
-from codelake.lake.swhid import content_id, directory_id
 from hypothesis import given
 from hypothesis import strategies as st
+
+from codelake.lake.swhid import content_id, directory_id
 from tests_git import git
 
 

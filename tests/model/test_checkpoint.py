@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
+from transformers import LlamaForCausalLM
+
 from codelake.engine.errors import ModelError
 from codelake.model import checkpoint
 from codelake.model.checkpoint import RunState, latest, load, restore, save
 from codelake.model.config import ModelConfig, TrainConfig
 from codelake.model.llama import Llama
 from codelake.model.optim import adamw
-from safetensors.torch import load_file
-from transformers import LlamaForCausalLM
 
 TOKENIZER = b'{"version": "1.0"}'
 

@@ -4,11 +4,12 @@ import subprocess
 import sys
 
 import pytest
-from codelake.engine.errors import ModelError
-from codelake.model.config import PRESETS, ModelConfig, Recipe, load_recipe, nano, shipped_recipes, tinyllama
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers import LlamaConfig
+
+from codelake.engine.errors import ModelError
+from codelake.model.config import PRESETS, ModelConfig, Recipe, load_recipe, nano, shipped_recipes, tinyllama
 
 SMALL = {
     "vocab_size": 96,

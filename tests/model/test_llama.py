@@ -1,9 +1,10 @@
 import pytest
 import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
 from codelake.engine.errors import ModelError
 from codelake.model.config import PRESETS, ModelConfig, nano, tinyllama
 from codelake.model.llama import Llama
-from transformers import LlamaConfig, LlamaForCausalLM
 
 SHAPES = {
     "llama-2-like": ModelConfig(

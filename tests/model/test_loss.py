@@ -1,10 +1,11 @@
 import pytest
 import torch
+from torch.nn.functional import log_softmax
+
 from codelake.engine.errors import ModelError
 from codelake.model.config import ModelConfig
 from codelake.model.llama import Llama
 from codelake.model.loss import next_token_loss
-from torch.nn.functional import log_softmax
 
 CONFIG = ModelConfig(
     vocab_size=32, hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2

@@ -1,10 +1,11 @@
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
 from codelake.model.config import TrainConfig, nano
 from codelake.model.llama import Llama
 from codelake.model.optim import adamw, learning_rate
-from hypothesis import given
-from hypothesis import strategies as st
 
 
 def test_cosine_at_its_landmarks() -> None:

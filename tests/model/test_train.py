@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
+
 from codelake.engine.errors import ModelError
 from codelake.model import checkpoint
 from codelake.model.config import DataConfig, ModelConfig, Recipe, TrainConfig
 from codelake.model.llama import Llama
 from codelake.model.optim import learning_rate
 from codelake.model.train import TrainResult, backward, train
-from torch import Tensor
 
 MODEL = ModelConfig(
     vocab_size=48, hidden_size=32, intermediate_size=64, num_hidden_layers=2, num_attention_heads=4,
