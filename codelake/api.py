@@ -313,6 +313,7 @@ class Lake:
         from .engine.optional import require
 
         require("lancedb")
+        require("safetensors")
         from .model.retrieve import Index
 
         if self._index is None:

@@ -172,7 +172,7 @@ class Commit:
         update = transaction.update_snapshot(snapshot_properties=summary)
         with update.overwrite() if removed else update.fast_append() as change:
             for data_file in self._data_files(table, removed):
-                change.delete_data_file(data_file)  # type: ignore[union-attr]
+                change.delete_data_file(data_file)
             for path in self._added.get(name, []):
                 change.append_data_file(parquet_file_to_data_file(table.io, table.metadata, path))
         return transaction

@@ -55,18 +55,19 @@ def resolve(catalog: LakeCatalog, when: str | int | datetime) -> Pins:
     """
     tables = catalog.tables()
     if isinstance(when, str):
-        if any(when in table.metadata.refs for table in tables.values()):
-            return {name: _tagged(table, when) for name, table in tables.items()}
-        if when.isdigit():
-            when = int(when)
+        text = when
+        if any(text in table.metadata.refs for table in tables.values()):
+            return {name: _tagged(table, text) for name, table in tables.items()}
+        if text.isdigit():
+            when = int(text)
         else:
             try:
-                when = datetime.fromisoformat(when)
+                when = datetime.fromisoformat(text)
             except ValueError:
                 known = releases(tables)
-                close = nearest(when, known) or known[-3:]
+                close = nearest(text, known) or known[-3:]
                 raise LakeError(
-                    f"{when}: no release and no time; "
+                    f"{text}: no release and no time; "
                     + (f"nearest: {', '.join(close)}" if close else "this lake has no release yet")
                 ) from None
     if isinstance(when, datetime):

@@ -46,7 +46,8 @@ def _tree(node: dict[bytes, object]) -> bytes:
             # git sorts a directory as if its name ended in a slash
             rows.append((name + b"/", TREE_MODE.encode(), name, _tree(child)))
         else:
-            mode, identifier = child  # type: ignore[misc]
+            assert isinstance(child, tuple)
+            mode, identifier = child
             rows.append((name, mode.encode(), name, bytes.fromhex(identifier)))
     body = b"".join(mode + b" " + name + b"\0" + digest for _, mode, name, digest in sorted(rows))
     return hashlib.sha1(b"tree %d\0" % len(body) + body, usedforsecurity=False).digest()

@@ -1,94 +1,90 @@
-"""Text to vectors with a trained language model: the mean of its last hidden states, as unit vectors.
+"""Text to vectors with a trained language model: a weighted mean of its token embeddings.
 
-A mean over tokens needs no training of its own, unlike the last token of a contrastively trained embedder
-(research/model.md E.11); that embedder comes with its own issue and takes this class's place.
+Rare tokens count for more and the direction all texts share is taken out (SIF: Arora, Liang, Ma, "A Simple but
+Tough-to-Beat Baseline for Sentence Embeddings", ICLR 2017). For models that only learnt to predict the next token this
+finds several times better than the mean of their last hidden states, and needs no forward pass
+(docs/decisions/0007-embeddings-without-training.md). An embedder trained for retrieval comes with its own issue.
 """
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
 from ..engine.errors import ModelError
 from ..engine.tokenizer import LoadedTokenizer
 from ..engine.tokenizer import load as load_tokenizer
-from .config import ModelConfig
-from .llama import Llama
 
-MAX_TOKENS = 256
-_TOKENS_A_BATCH = 8192
+# The paper's a: a token of frequency p weighs a / (a + p).
+RARE = 1e-3
+# Tokens after these are left out; chunks hold about 400.
+MAX_TOKENS = 1024
+_WEIGHT = "model.embed_tokens.weight"
 
 Vectors = npt.NDArray[np.float32]
 
 
-class Embedder:
-    """A model and its tokenizer as a function from texts to vectors [N, dim], float32, each of length 1.
+@dataclass(frozen=True)
+class Statistics:
+    """What is known of a corpus: how often each token stands in it, and the mean of its vectors."""
 
-    checkpoint: a folder with config.json, model.safetensors and tokenizer.json, as `codelake train` and Hugging Face
-    write. Texts longer than `max_tokens` are cut. `sha256` names the weights.
+    counts: npt.NDArray[np.int64]
+    mean: Vectors
+
+
+class Embedder:
+    """A model's token embeddings and its tokenizer as a function from texts to unit vectors [N, dim], float32.
+
+    checkpoint: a folder with model.safetensors and tokenizer.json, as `codelake train` and Hugging Face write. `sha256`
+    names the weights. Raises ModelError if the folder holds no such model.
     """
 
-    def __init__(self, checkpoint: Path, *, max_tokens: int = MAX_TOKENS) -> None:
+    def __init__(self, checkpoint: Path) -> None:
         weights = checkpoint / "model.safetensors"
         if not weights.is_file():
             raise ModelError(f"{checkpoint}: no model.safetensors there; name a checkpoint folder of `codelake train`")
         self.checkpoint = checkpoint
-        self.config = ModelConfig.from_hf(checkpoint / "config.json")
         self.tokenizer: LoadedTokenizer = load_tokenizer(checkpoint / "tokenizer.json")
-        self.max_tokens = min(max_tokens, self.config.max_position_embeddings)
         self.sha256 = hashlib.sha256(weights.read_bytes()).hexdigest()
-        self.model = Llama(self.config).eval()
-        state = load_file(weights)
-        if self.config.tie_word_embeddings:
-            # Hugging Face saves a tied weight once, under the name of the embedding.
-            state.setdefault("lm_head.weight", state["model.embed_tokens.weight"])
-        self.model.load_state_dict(state, strict=True)
+        try:
+            with safe_open(weights, framework="np") as tensors:
+                self.table: Vectors = tensors.get_tensor(_WEIGHT).astype(np.float32)
+        except (SafetensorError, TypeError) as error:
+            raise ModelError(f"{weights}: its {_WEIGHT} cannot be read: {error}") from error
+        if len(self.table) < self.tokenizer.vocab_size:
+            raise ModelError(f"{checkpoint}: {len(self.table)} embeddings for {self.tokenizer.vocab_size} tokens")
 
     @property
     def dim(self) -> int:
         """Length of a vector."""
-        return self.config.hidden_size
+        return int(self.table.shape[1])
 
-    def encode(self, texts: Sequence[str]) -> Vectors:
-        """The vectors of `texts`, in their order; a text without tokens gives the vector of the BOS token."""
-        ids = [
-            [self.tokenizer.bos_id, *list(map(int, found[: self.max_tokens - 1]))]
-            for found in self.tokenizer.encode_batch(list(texts))
-        ]
-        vectors = np.empty((len(ids), self.dim), dtype=np.float32)
-        # Longest first, so that a batch holds rows of about one length and pads little.
-        order = sorted(range(len(ids)), key=lambda i: -len(ids[i]))
-        start = 0
-        while start < len(order):
-            width = len(ids[order[start]])
-            rows = order[start : start + max(1, _TOKENS_A_BATCH // width)]
-            vectors[rows] = self._encode([ids[i] for i in rows], width)
-            start += len(rows)
-        return vectors
+    def learn(self, texts: Sequence[str]) -> Statistics:
+        """The statistics of a corpus from a part of it."""
+        ids = self._ids(texts)
+        counts = np.bincount(np.concatenate([np.empty(0, np.int64), *ids]), minlength=len(self.table))
+        rough = Statistics(counts, np.zeros(self.dim, np.float32))
+        vectors = self._encode(ids, rough)
+        return Statistics(counts, vectors.mean(axis=0) if len(vectors) else rough.mean)
 
-    @torch.inference_mode()
-    def _encode(self, rows: list[list[int]], width: int) -> Vectors:
-        ids = torch.zeros(len(rows), width, dtype=torch.long)
-        mask = torch.zeros(len(rows), width, 1)
-        for number, row in enumerate(rows):
-            ids[number, : len(row)] = torch.tensor(row)
-            mask[number, : len(row)] = 1.0
-        # Attention is causal, so padding after a text cannot reach it.
-        hidden = self.model(ids, hidden=True).float()
-        mean = (hidden * mask).sum(1) / mask.sum(1)
-        return np.asarray(torch.nn.functional.normalize(mean, dim=-1).numpy(), dtype=np.float32)
+    def encode(self, texts: Sequence[str], statistics: Statistics) -> Vectors:
+        """The vectors of `texts` in their order; a text without tokens gives the zero vector."""
+        return self._encode(self._ids(texts), statistics)
+
+    def _ids(self, texts: Sequence[str]) -> list[npt.NDArray[np.int64]]:
+        return [np.asarray(ids[:MAX_TOKENS], dtype=np.int64) for ids in self.tokenizer.encode_batch(list(texts))]
+
+    def _encode(self, ids: Sequence[npt.NDArray[np.int64]], statistics: Statistics) -> Vectors:
+        frequency = statistics.counts / max(1, int(statistics.counts.sum()))
+        weighted = self.table * (RARE / (RARE + frequency))[:, None].astype(np.float32)
+        sums = np.stack([weighted[row].sum(axis=0) for row in ids]) if ids else np.empty((0, self.dim), np.float32)
+        return _unit(_unit(sums) - statistics.mean)
 
 
-def center(vectors: Vectors, mean: Vectors) -> Vectors:
-    """`vectors` with the common direction `mean` taken out, of length 1 again.
-
-    Hidden states of a language model share one large component that hides what tells texts apart (Mu & Viswanath,
-    "All-but-the-Top", ICLR 2018).
-    """
-    moved = vectors - mean
-    norms = np.linalg.norm(moved, axis=-1, keepdims=True)
-    return np.asarray(moved / np.maximum(norms, 1e-12), dtype=np.float32)
+def _unit(vectors: Vectors) -> Vectors:
+    norms = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return np.asarray(vectors / np.maximum(norms, 1e-12), dtype=np.float32)

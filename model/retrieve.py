@@ -3,34 +3,36 @@
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from lancedb import connect
 from lancedb.index import FTS, IvfFlat
 from lancedb.query import MatchQuery
-from lancedb.rerankers import RRFReranker
 
 from ..engine.errors import ModelError, QueryError
 from ..engine.progress import Progress, silent
 from ..lake.report import Report
 from .chunks import chunks
-
-if TYPE_CHECKING:
-    from .embed import Embedder
+from .embed import Embedder, Statistics, Vectors
 
 TABLE = "chunks"
 SETTINGS = "index.json"
 # What a query that is indexed must give; content is cut into chunks, the rest is kept beside each.
 COLUMNS = ("blob_id", "repo_name", "path", "language", "license", "license_type", "content")
 KINDS = ("hybrid", "vector", "text")
-_ADD_CHUNKS = 1024
-# Reciprocal rank fusion's constant (Cormack et al., SIGIR 2009), LanceDB's default too.
+# The first batch also gives the statistics of the corpus, so it holds more than one file's worth.
+_ADD_CHUNKS = 4096
+# Reciprocal rank fusion's constant (Cormack et al., SIGIR 2009), and how deep the joined lists go.
 _RRF_K = 60
+_FUSION_DEPTH = 50
+# A model that was not trained for retrieval ranks an answer far worse than its words do (`python -m bench.search`), so
+# its list fills in below the words' own and breaks their ties: at 64 no vector rank outweighs one rank of words.
+_WORDS_WEIGHT = 64.0
 _ROWS_A_PARTITION = 4096
 _EXCERPT_LINES = 8
 
@@ -103,37 +105,32 @@ class Index:
         """Whether anything was indexed."""
         return TABLE in self._db.list_tables().tables and self._settings_path.is_file()
 
-    def build(self, batches: Iterator[pa.RecordBatch], embedder: "Embedder", *, progress: Progress = silent) -> Report:
+    def build(self, batches: Iterator[pa.RecordBatch], embedder: Embedder, *, progress: Progress = silent) -> Report:
         """Bring the index to hold exactly the chunks of `batches` (columns COLUMNS), embedded by `embedder`.
 
-        A blob already there with the same name and licence is left alone, unless the weights have changed; what is no
+        A file already there with the same name and licence is left alone, unless the weights have changed; what is no
         longer among `batches` is removed. Killed at any moment, the next call goes on where it stopped.
         """
         started = time.monotonic()
         settings = self._settings()
-        if (
-            settings is None
-            or settings["model_sha256"] != embedder.sha256
-            or TABLE not in self._db.list_tables().tables
-        ):
-            settings = self._start(embedder)
+        statistics = self._statistics() if settings and settings["model_sha256"] == embedder.sha256 else None
+        if statistics is None:
+            self._start(embedder)
         table = self._db.open_table(TABLE)
-        mean = np.array(settings["mean"], dtype=np.float32) if settings["mean"] is not None else None
         there = set(table.search().select(["key"]).limit(None).to_arrow()["key"].to_pylist())
         wanted: set[str] = set()
         waiting: list[dict[str, Any]] = []
         files = added = size = 0
 
         def flush() -> None:
-            nonlocal mean, added
-            vectors = embedder.encode([row["text"] for row in waiting])
-            if mean is None:
-                mean = vectors.mean(axis=0)
-                self._write(settings | {"mean": mean.tolist()})
-            centered = _center(vectors, mean)
-            table.add(
-                pa.Table.from_pylist([r | {"vector": v} for r, v in zip(waiting, centered, strict=True)], table.schema)
-            )
+            nonlocal statistics, added
+            texts = [row["text"] for row in waiting]
+            if statistics is None:
+                statistics = embedder.learn(texts)
+                self._keep(statistics)
+            vectors = embedder.encode(texts, statistics)
+            rows = [row | {"vector": vector} for row, vector in zip(waiting, vectors, strict=True)]
+            table.add(pa.Table.from_pylist(rows, table.schema))
             added += len(waiting)
             waiting.clear()
 
@@ -147,7 +144,8 @@ class Index:
                 if key not in there:
                     size += len(row["content"])
                     content = row.pop("content")
-                    waiting += [row | {"key": key, **asdict(chunk)} for chunk in chunks(content)]
+                    named = {name: row[name] for name in COLUMNS[:-1]}
+                    waiting += [named | {"key": key} | asdict(chunk) for chunk in chunks(content)]
                     if len(waiting) >= _ADD_CHUNKS:
                         flush()
                 progress(files, None, files=files, size=size, note=f"{added:,} chunks")
@@ -169,9 +167,9 @@ class Index:
     def search(self, text: str, *, k: int = 10, where: str | None = None, kind: str = "hybrid") -> Hits:
         """The `k` best chunks for `text`.
 
-        where: a SQL condition over repo_name, path, language, license, license_type, start_line, end_line. kind: hybrid
-        (both lists joined by reciprocal rank fusion), vector, or text (BM25). Raises ModelError if nothing was indexed
-        or the model is gone, QueryError for a condition LanceDB refuses.
+        where: a SQL condition over repo_name, path, language, license, license_type, start_line, end_line. kind: text
+        (BM25), vector (cosine), or hybrid (both lists joined by reciprocal rank fusion). Raises ModelError if nothing
+        was indexed or the model is gone, QueryError for a condition LanceDB refuses.
         """
         if kind not in KINDS:
             raise QueryError(f"kind={kind!r}: choose one of {', '.join(KINDS)}")
@@ -181,34 +179,27 @@ class Index:
         if settings is None or not self.exists:
             raise ModelError("this lake has no search index yet: run `codelake index` or lake.index()")
         started = time.monotonic()
+        depth = k if kind != "hybrid" else max(k * 3, _FUSION_DEPTH)
         table = self._db.open_table(TABLE)
-        words = MatchQuery(text, "text")
-        if kind == "text":
-            query = table.search(words, query_type="fts")
-        else:
-            vector = self._vector(text, settings)
-            if kind == "vector":
-                query = table.search(vector, query_type="vector", vector_column_name="vector").distance_type("cosine")
-            else:
-                query = (
-                    table.search(query_type="hybrid", vector_column_name="vector", fts_columns="text")
-                    .vector(vector)
-                    .text(words)
-                    .distance_type("cosine")
-                    .rerank(RRFReranker(K=_RRF_K))
-                )
-        if where:
-            query = query.where(where, prefilter=True)
+        lists = []
+        if kind != "vector":
+            words = table.search(MatchQuery(text, "text"), query_type="fts")  # type: ignore[call-arg]
+            lists.append((_WORDS_WEIGHT, self._rows(words.limit(depth), where)))
+        if kind != "text":
+            near: Any = table.search(self._vector(text, settings), query_type="vector", vector_column_name="vector")
+            lists.append((1.0, self._rows(near.distance_type("cosine").limit(depth), where)))
+        rows = _fuse(lists) if kind == "hybrid" else [(_score(row), row) for row in lists[0][1]]
+        return Hits(text, tuple(_hit(row, score, text) for score, row in rows[:k]), time.monotonic() - started)
+
+    @staticmethod
+    def _rows(query: Any, where: str | None) -> list[dict[str, Any]]:
+        if where is None:
+            return list(query.to_arrow().to_pylist())
         try:
-            rows = query.limit(k).to_arrow().to_pylist()
+            return list(query.where(where, prefilter=True).to_arrow().to_pylist())
         except (ValueError, RuntimeError, OSError) as error:
-            if not where:
-                raise
-            message = str(error).splitlines()[0]
-            raise QueryError(
-                f"where={where!r}: {message}\nColumns: {', '.join(COLUMNS[:-1])}, start_line, end_line"
-            ) from error
-        return Hits(text, tuple(_hit(row, text) for row in rows), time.monotonic() - started)
+            columns = ", ".join((*COLUMNS[:-1], "start_line", "end_line"))
+            raise QueryError(f"where={where!r}: {str(error).splitlines()[0]}\nColumns: {columns}") from error
 
     @property
     def _settings_path(self) -> Path:
@@ -220,12 +211,22 @@ class Index:
         found: dict[str, Any] = json.loads(self._settings_path.read_text())
         return found
 
-    def _write(self, settings: dict[str, Any]) -> None:
-        temporary = self._settings_path.with_suffix(".tmp")
-        temporary.write_text(json.dumps(settings))
-        temporary.replace(self._settings_path)
+    @property
+    def _statistics_path(self) -> Path:
+        return Path(self.uri) / "statistics.npz"
 
-    def _start(self, embedder: "Embedder") -> dict[str, Any]:
+    def _statistics(self) -> Statistics | None:
+        if not self._statistics_path.is_file() or TABLE not in self._db.list_tables().tables:
+            return None
+        with np.load(self._statistics_path, allow_pickle=False) as found:
+            return Statistics(found["counts"], found["mean"])
+
+    def _keep(self, statistics: Statistics) -> None:
+        temporary = self._statistics_path.with_suffix(".tmp.npz")
+        np.savez(temporary, counts=statistics.counts, mean=statistics.mean)
+        temporary.replace(self._statistics_path)
+
+    def _start(self, embedder: Embedder) -> None:
         schema = pa.schema(
             [
                 pa.field("key", pa.string()),
@@ -240,12 +241,12 @@ class Index:
             "format_version": 1,
             "model": str(embedder.checkpoint),
             "model_sha256": embedder.sha256,
-            "max_tokens": embedder.max_tokens,
-            "mean": None,
         }
+        self._statistics_path.unlink(missing_ok=True)
         self._db.create_table(TABLE, schema=schema, mode="overwrite")
-        self._write(settings)
-        return settings
+        temporary = self._settings_path.with_suffix(".tmp")
+        temporary.write_text(json.dumps(settings))
+        temporary.replace(self._settings_path)
 
     def _build_indices(self, table: Any, rows: int) -> None:
         # Code is not prose: no stemming, no stop words ("for", "if"), long identifiers kept whole.
@@ -263,26 +264,33 @@ class Index:
         )
         table.optimize()
 
-    def _vector(self, text: str, settings: dict[str, Any]) -> "np.ndarray[Any, np.dtype[np.float32]]":
-        from .embed import Embedder
-
+    def _vector(self, text: str, settings: dict[str, Any]) -> Vectors:
         if self._embedder is None:
-            self._embedder = Embedder(Path(settings["model"]), max_tokens=settings["max_tokens"])
-        if self._embedder.sha256 != settings["model_sha256"]:
+            self._embedder = Embedder(Path(settings["model"]))
+        statistics = self._statistics()
+        if self._embedder.sha256 != settings["model_sha256"] or statistics is None:
             raise ModelError(f"{settings['model']} is not the model that was indexed: run `codelake index` again")
-        return _center(self._embedder.encode([text]), np.array(settings["mean"], dtype=np.float32))[0]
+        return np.asarray(self._embedder.encode([text], statistics)[0])
 
 
-def _center(vectors: Any, mean: Any) -> Any:
-    from .embed import center
+def _fuse(lists: Sequence[tuple[float, list[dict[str, Any]]]]) -> list[tuple[float, dict[str, Any]]]:
+    """Reciprocal rank fusion of ranked lists with a weight each; ties go to the earlier list."""
+    scores: dict[tuple[str, int], float] = {}
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for weight, ranked in lists:
+        for rank, row in enumerate(ranked, 1):
+            name = (row["key"], row["start_line"])
+            scores[name] = scores.get(name, 0.0) + weight / (_RRF_K + rank)
+            rows.setdefault(name, row)
+    return sorted(((score, rows[name]) for name, score in scores.items()), key=lambda pair: -pair[0])
 
-    return center(vectors, mean)
+
+def _score(row: dict[str, Any]) -> float:
+    """BM25, or cosine similarity."""
+    return float(row["_score"]) if "_score" in row else 1.0 - float(row["_distance"])
 
 
-def _hit(row: dict[str, Any], query: str) -> Hit:
-    score = row.get("_relevance_score", row.get("_score"))
-    if score is None:
-        score = 1.0 - row["_distance"]
+def _hit(row: dict[str, Any], score: float, query: str) -> Hit:
     excerpt, offset = _excerpt(row["text"], query)
     return Hit(
         repo_name=row["repo_name"],
@@ -292,7 +300,7 @@ def _hit(row: dict[str, Any], query: str) -> Hit:
         language=row["language"],
         license=row["license"],
         license_type=row["license_type"],
-        score=float(score),
+        score=score,
         blob_id=row["blob_id"],
         text=row["text"],
         excerpt=excerpt,
