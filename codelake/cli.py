@@ -10,7 +10,7 @@ import click
 from .engine import VERSION
 from .engine.errors import CodeLakeError
 
-DEFAULT_LAKE = "codelake"
+DEFAULT_LAKE = "my-lake"
 # DuckDB's share of the 4 GB that the demo may take; the rest is the model's and the writers'.
 DEMO_MEMORY = "1500MB"
 
@@ -64,7 +64,7 @@ def main() -> None:
     """CodeLake: source code as a lake you query with SQL, a dataset you can defend, and a model you can train.
 
     \b
-    codelake ingest pyenv: ./checkout        read code into ./codelake
+    codelake ingest pyenv: ./checkout        read code into ./my-lake
     codelake curate                          licences, duplicates, the table `code`
     codelake sql "FROM code LIMIT 5"         ask it anything
     """
