@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -174,3 +177,38 @@ def test_the_command_prints_hits_with_their_place(lake, trained):
     assert "dates.py:1-3" in done.stdout
     done = CliRunner().invoke(main, ["search", "parse http date", "--json", "--lake", str(trained)])
     assert json.loads(done.stdout.splitlines()[0])["repo_name"] == "project"
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_bytes(trained, tmp_path):
+    """Training 2N steps equals N, kill -9, resume, N: with the real stream, in processes of their own."""
+    code = """
+import os, signal, sys
+import codelake
+settings = {"steps": 8, "tokenizer": "bpe-320.json", "seq_len": 32, "batch_size": 2}
+settings |= {"log_every": 1, "checkpoint_every": 3}
+def step(number, metrics):
+    if str(number) == sys.argv[3]:
+        os.kill(os.getpid(), signal.SIGKILL)
+with codelake.open(sys.argv[1]) as lake:
+    lake.train("nano", name=sys.argv[2], overrides=settings, on_step=step)
+"""
+
+    def train(name, kill_at):
+        command = [sys.executable, "-c", code, str(trained), name, str(kill_at)]
+        return subprocess.run(command, capture_output=True, check=False).returncode
+
+    assert train("whole", 0) == 0
+    assert train("killed", 5) == -signal.SIGKILL
+    assert train("killed", 7) == -signal.SIGKILL
+    assert train("killed", 0) == 0
+    for name in ("model.safetensors", "optimizer.safetensors"):
+        whole, killed = (trained / "runs" / run / "step-00000008" / name for run in ("whole", "killed"))
+        assert whole.read_bytes() == killed.read_bytes(), name
+    losses = [
+        [json.loads(line)["loss"] for line in (trained / "runs" / run / "metrics.jsonl").read_text().splitlines()]
+        for run in ("whole", "killed")
+    ]
+    assert losses[0] == losses[1]
+    with codelake.open(trained) as lake:
+        rows = lake.sql("SELECT step, count(*) FROM checkpoints WHERE run = 'killed' GROUP BY 1 ORDER BY 1").fetchall()
+    assert rows == [(3, 1), (6, 1), (8, 1)]
