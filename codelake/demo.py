@@ -18,12 +18,13 @@ if TYPE_CHECKING:
 VOCABULARY = 8192
 RUN = "demo"
 RELEASE = "0.1.0"
+_LOSSES_SHOWN = 6
 SEARCHES = ("parse an HTTP date header", "read a zip file entry", "thread pool executor submit")
 _TRAINING_SET = """SELECT content FROM code
 WHERE language = 'Python' AND license_type = 'permissive' AND NOT is_vendor AND max_line_length < 1000"""
 # A sixteenth of the files, the same ones every time: enough for 8,192 merges, and for an index that is quick to build.
 _SAMPLE = "blob_id < '1'"
-_TOKENIZER_SET = f"{_TRAINING_SET} AND (blob_id < '4' OR repo_name = 'cpython')"
+_TOKENIZER_SET = f"{_TRAINING_SET} AND (blob_id < '2' OR repo_name = 'cpython')"
 _INDEX_SET = f"""SELECT blob_id, repo_name, path, language, license, license_type, content FROM code
 WHERE language = 'Python' AND license_type = 'permissive' AND max_line_length < 1000
   AND path NOT LIKE '%test%' AND (repo_name = 'cpython' OR {_SAMPLE})"""
@@ -77,14 +78,13 @@ def run(lake: "Lake", *, steps: int, small: bool) -> None:
 
 
 def _losses(losses: Sequence[tuple[int, float]]) -> None:
-    if not losses:
-        return
-    stride = max(1, len(losses) // 8)
-    shown = [*losses[::stride], losses[-1]] if (len(losses) - 1) % stride else list(losses[::stride])
+    """A row of means over stretches of the run: the loss of single batches jumps with what is in them."""
+    stride = max(1, -(-len(losses) // _LOSSES_SHOWN))
+    stretches = [losses[start : start + stride] for start in range(0, len(losses), stride)]
+    means = [sum(loss for _, loss in stretch) / len(stretch) for stretch in stretches]
+    steps = [f"to {stretch[-1][0]}" for stretch in stretches]
     show.table(
-        "training loss, nats a token",
-        ["step", *(str(s) for s, _ in shown)],
-        [["loss", *(round(v, 3) for _, v in shown)]],
+        "training loss, nats a token, mean over the steps", ["step", *steps], [["loss", *(f"{m:.2f}" for m in means)]]
     )
 
 

@@ -1,6 +1,7 @@
 """Search over code: chunks with their vectors and words in LanceDB, asked by meaning, by text, or both."""
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+
+# Set before the import, when it is read: creating a table is no cause for a warning on the terminal.
+os.environ.setdefault("LANCE_LOG", "error")
 from lancedb import connect
 from lancedb.index import FTS, IvfFlat
 from lancedb.query import MatchQuery
