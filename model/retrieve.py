@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 # Set before the import, when it is read: creating a table is no cause for a warning on the terminal.
-os.environ.setdefault("LANCE_LOG", "error")
+os.environ.setdefault("LANCEDB_LOG", "error")
 from lancedb import connect
 from lancedb.index import FTS, IvfFlat
 from lancedb.query import MatchQuery
