@@ -79,7 +79,7 @@ def _languages(lake: "Lake") -> bytes:
     axes.invert_yaxis()
     axes.set_xlabel("MB of curated code")
     axes.set_title("Languages, by licence class", loc="left")
-    axes.legend(frameon=False)
+    axes.legend(frameon=False, loc="lower right")
     return _png(figure)
 
 
