@@ -4,8 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import codelake
+
+# Machines are shared and noisy: how long one example takes says nothing.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 PYTHON = """def greet(name):
     \"\"\"Say hello to somebody.\"\"\"
