@@ -110,7 +110,7 @@ def curate(url: str, catalog: str | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("query")
-@click.option("--param", "-p", "params", multiple=True, help="Value of the next ? in QUERY; may be given again.")
+@click.option("--param", "-p", "params", multiple=True, help="Text for the next ? in QUERY; may be given again.")
 @click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to ask instead of now.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option(
