@@ -1,6 +1,8 @@
 """Fixtures that several floors of the house use: small folders of code and lakes made of them."""
 
-from collections.abc import Iterator
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,17 @@ def lake(tmp_path: Path) -> Iterator[codelake.Lake]:
     """An empty lake."""
     with codelake.open(tmp_path / "lake") as opened:
         yield opened
+
+
+@pytest.fixture(scope="session")
+def git() -> Callable[..., str]:
+    """git as an oracle, free of the user's own configuration: `git(folder, "write-tree")` gives what it prints."""
+
+    def run(root: Path, *arguments: str, data: bytes | None = None) -> str:
+        environment = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_SYSTEM": os.devnull}
+        done = subprocess.run(
+            ["git", *arguments], cwd=root, input=data, capture_output=True, check=True, env=environment
+        )
+        return done.stdout.decode().strip()
+
+    return run

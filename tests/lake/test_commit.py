@@ -1,11 +1,9 @@
 """Commits over several tables: all or nothing, also when processes race or die."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import textwrap
 import time
 from datetime import datetime
 from pathlib import Path
@@ -121,22 +119,26 @@ def test_workers_write_files_and_one_committer_registers_them(lake):
     assert lake.sql("SELECT stage FROM drops").fetchall() == [("w",)]
 
 
-def _commit_often(url, name, times):
-    with codelake.open(url) as lake:
-        for number in range(times):
-            with lake.commit(f"{name} {number}") as commit:
-                commit.append("repos", repo(f"{name}-{number}"))
-                commit.append("drops", drop(name))
+COMMIT_OFTEN = """
+import sys
+from datetime import datetime
+import pyarrow as pa
+import codelake
+url, name, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+row = {"repo_url": name, "source": "s", "vcs": "folder", "visit_date": datetime(2026, 1, 2)}
+with codelake.open(url) as lake:
+    for number in range(times):
+        repo = row | {"repo_name": f"{name}-{number}", "num_files": 1, "length_bytes": 1}
+        with lake.commit(f"{name} {number}") as commit:
+            commit.append("repos", pa.Table.from_pylist([repo]))
+            commit.append("drops", pa.Table.from_pylist([{"stage": name, "reason": "r"}]))
+"""
 
 
 def test_four_processes_commit_at_once_and_lose_nothing(lake):
-    spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=_commit_often, args=(lake.place.location, f"w{n}", 5)) for n in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
+    command = [sys.executable, "-c", COMMIT_OFTEN, lake.place.location]
+    workers = [subprocess.Popen([*command, f"w{number}", "5"]) for number in range(4)]
+    assert [worker.wait() for worker in workers] == [0] * 4
     assert lake.sql("SELECT count(*), count(DISTINCT repo_name) FROM repos").fetchall() == [(20, 20)]
     assert lake.sql("SELECT count(*) FROM drops").fetchall() == [(20,)]
     # Every commit has a number of its own, and at each one both tables hold as many rows.
@@ -152,20 +154,20 @@ def test_four_processes_commit_at_once_and_lose_nothing(lake):
 def test_a_killed_commit_leaves_the_lake_readable_and_doctor_finds_its_files(lake, tmp_path):
     ready = tmp_path / "ready"
     code = f"""
-        import sys, time
-        sys.path.insert(0, {str(Path(__file__).parent)!r})
-        import codelake
-        from pathlib import Path
-        from test_commit import drop
-        with codelake.open({lake.place.location!r}) as lake, lake.commit("killed") as commit:
-            commit.append("drops", drop("x", 9000))
-            commit.written("drops")
-            Path({str(ready)!r}).touch()
-            time.sleep(600)
-    """
+import time
+from pathlib import Path
+import pyarrow as pa
+import codelake
+rows = pa.table({{"stage": ["x"] * 9000, "reason": ["r"] * 9000}})
+with codelake.open({lake.place.location!r}) as lake, lake.commit("killed") as commit:
+    commit.append("drops", rows)
+    commit.written("drops")
+    Path({str(ready)!r}).touch()
+    time.sleep(600)
+"""
     with lake.commit("before") as commit:
         commit.append("drops", drop("y"))
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)])
+    process = subprocess.Popen([sys.executable, "-c", code])
     while not ready.exists():
         assert process.poll() is None
         time.sleep(0.02)

@@ -1,6 +1,5 @@
 """Ingest: everything is recorded, contents are stored once, bad files are named, and a kill loses nothing."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,7 +13,6 @@ import pytest
 import codelake
 from codelake.lake import ingest as module
 from codelake.lake.doctor import orphans
-from tests_git import git
 
 
 def one(lake, sql, *params):
@@ -47,7 +45,7 @@ def test_bytes_come_back_exactly(lake, checkout):
     assert len(stored) == 8
 
 
-def test_identifiers_are_gits(lake, checkout):
+def test_identifiers_are_gits(lake, checkout, git):
     lake.ingest(checkout)
     git(checkout, "init", "-q")
     git(checkout, "add", "-A")
@@ -102,7 +100,7 @@ def test_bad_files_are_named_and_the_rest_goes_on(lake, checkout, tmp_path):
     assert one(lake, "SELECT content, is_binary FROM blobs WHERE path = 'large.py'") == (None, False)
 
 
-def test_a_large_file_is_hashed_without_being_held(lake, tmp_path):
+def test_a_large_file_is_hashed_without_being_held(lake, tmp_path, git):
     root = tmp_path / "big"
     root.mkdir()
     with (root / "big.txt").open("wb") as sink:
@@ -192,23 +190,15 @@ def test_an_empty_folder_is_a_visit(lake, tmp_path):
     assert one(lake, "SELECT num_files, directory_id FROM repos") == (0, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")
 
 
-def _ingest(url, folder):
-    with codelake.open(url) as lake:
-        lake.ingest(folder)
-
-
 def test_processes_that_ingest_at_once_store_each_content_once(lake, tmp_path):
     root = tmp_path / "many"
     root.mkdir()
     for number in range(300):
         (root / f"f{number}.py").write_text(f"x = {number}\n")
-    spawn = multiprocessing.get_context("spawn")
-    workers = [spawn.Process(target=_ingest, args=(lake.place.location, str(root))) for _ in range(3)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-        assert worker.exitcode == 0
+    code = "import codelake, sys; codelake.open(sys.argv[1]).ingest(sys.argv[2])"
+    command = [sys.executable, "-c", code, lake.place.location, str(root)]
+    workers = [subprocess.Popen(command) for _ in range(3)]
+    assert [worker.wait() for worker in workers] == [0] * 3
     assert one(lake, "SELECT count(*), count(DISTINCT blob_id) FROM blobs") == (300, 300)
     assert one(lake, "SELECT count(*) FROM repos") == (3,)
     assert orphans(lake.catalog, lake.place) == []

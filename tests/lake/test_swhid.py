@@ -5,15 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from codelake.lake.swhid import content_id, directory_id
-from tests_git import git
 
 
 @pytest.mark.parametrize("data", [b"", b"hello\n", b"\0\1\2", b"x" * 100_000, "çé\r\n".encode()])
-def test_content_id_is_gits(tmp_path, data):
+def test_content_id_is_gits(tmp_path, data, git):
     assert content_id(data) == git(tmp_path, "hash-object", "--stdin", data=data)
 
 
-def test_directory_id_is_gits(tmp_path):
+def test_directory_id_is_gits(tmp_path, git):
     # Names that sort differently as files and as directories: a-b, a, a.b
     for name in ("a/x", "a.b", "a-b/y", "ab", "z/deep/er/file", "ü", "with space"):
         path = tmp_path / name
