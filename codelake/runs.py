@@ -60,11 +60,14 @@ def run(
         progress = stack.enter_context(lake._display(f"train {name}"))
 
         def step(number: int, metrics: dict[str, Any]) -> None:
-            note = f"loss {metrics['loss']:.3f}, {metrics['tokens_per_second']:,.0f} tokens/s"
-            progress(number, settings.train.steps, note=note)
+            loss = "not finite" if metrics["loss"] is None else f"{metrics['loss']:.3f}"
+            progress(number, settings.train.steps, note=f"loss {loss}, {metrics['tokens_per_second']:,.0f} tokens/s")
             if on_step is not None:
                 on_step(number, metrics)
 
+        if begun is not None:
+            # A process killed right after it saved a checkpoint has not recorded it.
+            _record(lake, name, begun, checkpoint.read_trainer(begun), stream.plan.sha256)
         return train(
             settings,
             stream,

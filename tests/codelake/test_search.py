@@ -67,6 +67,19 @@ def test_every_checkpoint_is_a_row(lake, trained):
     assert json.loads(rows[0][6])["data"]["seq_len"] == 32
 
 
+def test_a_checkpoint_saved_but_not_recorded_is_recorded_when_the_run_goes_on(trained, monkeypatch):
+    from codelake import runs
+
+    with codelake.open(trained) as lake:
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(runs, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+            lake.train("nano", name="unrecorded", overrides=SETTINGS | {"steps": 2})
+        query = "SELECT step FROM checkpoints WHERE run = 'unrecorded' ORDER BY 1"
+        assert lake.sql(query).fetchall() == []
+        lake.train("nano", name="unrecorded", overrides=SETTINGS | {"steps": 2})
+        assert lake.sql(query).fetchall() == [(2,)]
+
+
 def test_the_checkpoint_loads_in_transformers(lake):
     from transformers import AutoTokenizer, LlamaForCausalLM
 
