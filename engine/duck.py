@@ -81,6 +81,8 @@ class Session:
             self._connection = duckdb.connect(config=config)
         except duckdb.Error as error:
             raise QueryError(f"DuckDB refuses the settings {config}: {error}") from error
+        # A data file never changes, so its footer is read once, for every cursor.
+        self._connection.execute("SET GLOBAL parquet_metadata_cache = true")
         self._columns: dict[str, tuple[str, ...]] = {}
         self._protocols: set[str] = set()
 

@@ -69,6 +69,13 @@ def test_results_of_several_queries_are_open_at_once(session):
     assert first.read_all().num_rows == 6
 
 
+def test_a_reader_that_outlives_its_relation_is_not_disturbed(session):
+    readers = [session.sql("SELECT path FROM files").to_arrow_reader(1) for _ in range(3)]
+    for _ in range(3):
+        assert session.sql("SELECT count(*) FROM files").fetchall() == [(6,)]
+    assert [reader.read_all().num_rows for reader in readers] == [6, 6, 6]
+
+
 def test_a_relation_gives_every_shape(session):
     relation = session.sql("SELECT path, size FROM files")
     assert relation.pl().shape == (6, 2)
