@@ -135,5 +135,11 @@ def _tag(catalog: LakeCatalog, version: str, snapshots: dict[str, int | None]) -
         retry=retry_if_exception_type((CommitFailedException, OperationalError)),
         stop=stop_after_attempt(20),
         wait=wait_random_exponential(multiplier=0.05, max=2.0),
+        reraise=True,
     )
-    retrying(attempt)
+    try:
+        retrying(attempt)
+    except (CommitFailedException, OperationalError) as error:
+        raise LakeError(
+            f"release {version}: other writers won every try, or made it first; look and run it again"
+        ) from error
