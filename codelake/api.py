@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +52,13 @@ def open(
     return Lake(where, opened, memory_limit=memory_limit, threads=threads, progress=progress)
 
 
+def _cache_folder() -> Path:
+    """Where mirrors of repositories are kept: CODELAKE_CACHE, or `codelake` in the user's cache folder (XDG)."""
+    if named := os.environ.get("CODELAKE_CACHE"):
+        return Path(named).expanduser().absolute()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "codelake"
+
+
 class Lake:
     """A lake, now or (from `at`) at one point of its past. Made by `codelake.open`; a context manager."""
 
@@ -94,22 +101,46 @@ class Lake:
 
     # What goes in
 
-    def ingest(self, *sources: str | os.PathLike[str], new_only: bool = False, max_bytes: int | None = None) -> Report:
-        """Read folders and other sources into the lake: `lake.ingest("./checkout", "pyenv:")`.
+    def ingest(
+        self,
+        *sources: str | os.PathLike[str],
+        listed: str | os.PathLike[str] | None = None,
+        at: str | date | Sequence[str | date] | None = None,
+        every: str | None = None,
+        since: str | date | None = None,
+        until: str | date | None = None,
+        all_tags: bool = False,
+        new_only: bool = False,
+        max_bytes: int | None = None,
+        timeout: float | None = None,
+        workers: int | None = None,
+    ) -> Report:
+        """Read repositories, packages, archives and folders into the lake: `lake.ingest("./checkout", "pyenv:")`.
 
-        new_only: leave out what was last seen at the same revision. max_bytes: longer contents are recorded but not
-        kept (10 MiB by default). A visit is added each time, a content only once. Returns counts, drops and failures.
+        listed: a file with one source a line. at: dates, tags, branches or revisions to visit in place of the present;
+        every: a day, week, month, quarter or year, from `since` until `until`; all_tags: every tag. new_only: leave
+        out what was last seen at the same revision. max_bytes: longer contents are recorded but not kept (10 MiB by
+        default). timeout: seconds a remote side may say nothing (60). workers: processes that read, by default one a
+        core. A visit is added each time, a content only once; a call that was cut off goes on when made again.
+        Returns counts, drops, failures and what each visit brought.
         """
         from .lake import ingest
+        from .lake.sources.when import when
 
         self._writable("ingest")
+        asked = when(at=at, every=every, since=since, until=until, all_tags=all_tags)
         with self._display("ingest") as progress:
             return ingest.ingest(
                 self.catalog,
                 self.place,
                 [os.fspath(source) for source in sources],
+                listed=Path(listed) if listed is not None else None,
+                when=asked,
                 new_only=new_only,
                 max_bytes=ingest.MAX_BYTES if max_bytes is None else max_bytes,
+                timeout=ingest.TIMEOUT_SECONDS if timeout is None else timeout,
+                workers=workers,
+                cache=_cache_folder(),
                 progress=progress,
             )
 

@@ -9,8 +9,11 @@ import click
 
 from .engine import VERSION
 from .engine.errors import CodeLakeError
+from .lake.sources.when import PERIODS
 
 DEFAULT_LAKE = "my-lake"
+# Done, but something was lost to a fault of the input.
+EXIT_INCOMPLETE = 3
 # DuckDB's share of the 4 GB that the demo may take; the rest is the model's and the writers'.
 DEMO_MEMORY = "1500MB"
 
@@ -71,27 +74,43 @@ def main() -> None:
 
 
 @main.command()
-@click.argument("sources", nargs=-1, required=True)
+@click.argument("sources", nargs=-1)
+@click.option(
+    "--from", "listed", type=click.Path(dir_okay=False, path_type=Path), help="Read sources from FILE, one a line."
+)
+@click.option("--at", multiple=True, help="A date, tag, branch or revision to visit; may be given again.")
+@click.option("--every", type=click.Choice(PERIODS), help="Visit the start of every period.")
+@click.option("--since", help="With --every: from this year, month or day on.  [the first revision]")
+@click.option("--until", help="With --every: until this year, month or day.  [now]")
+@click.option("--all-tags", is_flag=True, help="Visit every tag or released version.")
 @click.option("--new-only", is_flag=True, help="Leave out what was last seen at the same revision.")
 @click.option("--max-bytes", type=click.IntRange(0), help="Longer contents are recorded but not kept.  [10 MiB]")
+@click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a remote side may be silent.  [60]")
+@click.option("--workers", type=click.IntRange(0), help="Processes that read; 0 for none.  [one a core]")
 @_lake_option
 @_json_option
-def ingest(
-    sources: tuple[str, ...], new_only: bool, max_bytes: int | None, url: str, catalog: str | None, as_json: bool
-) -> None:
+def ingest(sources: tuple[str, ...], url: str, catalog: str | None, as_json: bool, **options: Any) -> None:
     """Read SOURCES into the lake, making it first if need be.
 
     \b
-    PATH or folder:PATH   a folder as it lies there
-    pyenv:[PREFIX]        the packages installed in a Python environment
-    pystdlib:             the standard library of the Python that runs CodeLake
+    PATH or folder:PATH        a folder as it lies there
+    pyenv:[PREFIX]             the packages installed in a Python environment
+    pystdlib:                  the standard library of the Python that runs CodeLake
+
+    Cut off, the same command goes on where it was. The exit status is 3 if something failed or was lost to a fault of
+    the input: `codelake sql "FROM drops WHERE stage = 'ingest'"` says what.
 
     \b
     codelake ingest ./checkout
     codelake ingest --new-only pyenv: pystdlib:
     """
+    if not sources and options["listed"] is None:
+        raise click.UsageError("name at least one source, or a list of them with --from")
     with _open(url, catalog, create=True) as lake:
-        _report(lake.ingest(*sources, new_only=new_only, max_bytes=max_bytes), as_json)
+        found = lake.ingest(*sources, **options)
+    _report(found, as_json)
+    if not found.whole:
+        sys.exit(EXIT_INCOMPLETE)
 
 
 @main.command()

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from .model.retrieve import Hits
 
 console = Console(highlight=False)
+# More visits than this are counted, not listed.
+_ARRIVALS_SHOWN = 12
 
 
 def json_line(value: object) -> None:
@@ -62,6 +64,25 @@ def report(found: Report) -> None:
     """What went in, what came out, what was left out and why, and what failed."""
     rows: list[Sequence[object]] = [(name.replace("_", " "), value) for name, value in found.counts.items()]
     rows += [(f"dropped: {reason}", count) for reason, count in found.drops.items()]
+    if found.arrivals:
+        shown = found.arrivals[-_ARRIVALS_SHOWN:]
+        title = "what was new" + (f", the last {len(shown)} visits" if len(shown) < len(found.arrivals) else "")
+        table(
+            title,
+            ("repository", "visit", "revision", "files", "new or changed", "new contents", "new bytes"),
+            [
+                (
+                    a.repo_name,
+                    a.visit_date,
+                    (a.revision_id or "–")[:12],
+                    a.files,
+                    a.read_files,
+                    a.new_blobs,
+                    a.new_bytes,
+                )
+                for a in shown
+            ],
+        )
     table(f"{found.title}, {found.seconds:.1f} s", ("what", "how many"), rows)
     if found.failures:
         table("failed", ("what", "why"), found.failures)

@@ -48,9 +48,10 @@ def scan_sql(table: TableFiles) -> str:
 
     Hive partition columns come from the paths, so that a filter on one opens only the files of that partition.
     """
+    typed = ", ".join(f"CAST(NULL AS {sql_type(f.type)}) AS {quote_identifier(f.name)}" for f in table.schema)
+    nothing = f"SELECT {typed} WHERE false"
     if not table.files:
-        columns = ", ".join(f"CAST(NULL AS {sql_type(f.type)}) AS {quote_identifier(f.name)}" for f in table.schema)
-        return f"SELECT {columns} WHERE false"
+        return nothing
     columns = ", ".join(quote_identifier(name) for name in table.schema.names)
     paths = ", ".join(quote_literal(file.path) for file in table.files)
     keys = list(table.files[0].partition)
@@ -61,6 +62,9 @@ def scan_sql(table: TableFiles) -> str:
         )
     else:
         hive = ", hive_partitioning = false"
+    if table.evolved:
+        files = f"SELECT * FROM read_parquet([{paths}], union_by_name = true{hive})"
+        return f"SELECT {columns} FROM ({nothing} UNION ALL BY NAME {files})"
     return f"SELECT {columns} FROM read_parquet([{paths}]{hive})"
 
 

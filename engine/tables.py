@@ -26,13 +26,15 @@ class DataFile:
 class TableFiles:
     """One table at one snapshot: enough to query it with any Parquet reader.
 
-    snapshot is None for a table that never had a row. schema holds the columns in order (Arrow types).
+    snapshot is None for a table that never had a row. schema holds the columns in order (Arrow types). evolved: some
+    files may lack columns that came later.
     """
 
     name: str
     snapshot: int | None
     schema: pa.Schema
     files: tuple[DataFile, ...]
+    evolved: bool = False
 
 
 def filesystem(path: str) -> fsspec.AbstractFileSystem:

@@ -32,15 +32,18 @@ class Content:
     sha256: str | None = None
 
 
-def read_content(stream: BinaryIO, size: int, limit: int) -> Content:
+def read_content(stream: BinaryIO, size: int, limit: int, blob_id: str | None = None) -> Content:
     """Read and hash a content of about `size` bytes, holding at most `limit` bytes of it in memory.
 
-    Raises OSError if it cannot be read, and if a content larger than `limit` changes its length while it is read.
+    blob_id: its id, if whoever has the content vouches for it (git does). Raises OSError if it cannot be read, and if a
+    content larger than `limit` changes its length while it is read.
     """
     data = stream.read(limit + 1) if size <= limit else b""
     while data and len(data) != size and len(data) <= limit and (more := stream.read(limit + 1 - len(data))):
         data += more
     if size <= limit and len(data) <= limit:
+        if blob_id is not None:
+            return Content(blob_id, len(data), data, whole=True)
         hasher = content_hasher(len(data))
         hasher.update(data)
         return Content(hasher.hexdigest(), len(data), data, whole=True)
@@ -56,6 +59,8 @@ def read_content(stream: BinaryIO, size: int, limit: int) -> Content:
     if length != size:
         raise OSError(f"its length changed from {size} to {length} while it was read")
     identifiers = [hasher.hexdigest() for hasher in hashers]
+    if blob_id is not None and identifiers[0] != blob_id:
+        raise OSError(f"its content has the id {identifiers[0]}, not {blob_id}")
     return Content(identifiers[0], length, head, whole=False, sha1=identifiers[1], sha256=identifiers[2])
 
 

@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 
 from ..engine.errors import LakeError
 from ..engine.tables import DataFile, TableFiles, filesystem
-from .schemas import NAMESPACE, TABLES
+from .schemas import NAMESPACE, TABLES, Table
 
 FORMAT_VERSION = 1
 MARKER = "codelake.json"
@@ -215,6 +215,7 @@ def _create_tables(catalog: LakeCatalog, where: Place) -> None:
     there = {name for _, name in catalog.list_tables(NAMESPACE)}
     for table in TABLES.values():
         if table.name in there:
+            _add_columns(catalog, table)
             continue
         try:
             catalog.create_table(
@@ -231,6 +232,21 @@ def _create_tables(catalog: LakeCatalog, where: Place) -> None:
             )
         except TableAlreadyExistsError:
             continue
+
+
+def _add_columns(catalog: LakeCatalog, table: Table) -> None:
+    """A lake made before the last columns of `table` came to be gets them; its rows have NULL there."""
+    found = catalog.load_table((NAMESPACE, table.name))
+    wanted = table.schema()
+    missing = [field for field in wanted.fields if field.name not in found.schema().column_names]
+    if not missing:
+        return
+    try:
+        with found.update_schema() as update:
+            for field in missing:
+                update.add_column(field.name, field.field_type, field.doc)
+    except CommitFailedException:
+        pass  # another process opened the lake at the same moment
 
 
 def table_files(table: IcebergTable, snapshot: int | None) -> TableFiles:
@@ -257,7 +273,8 @@ def table_files(table: IcebergTable, snapshot: int | None) -> TableFiles:
             )
         )
     files.sort(key=lambda file: file.path)
-    return TableFiles(name=name, snapshot=snapshot, schema=schema, files=tuple(files))
+    evolved = len(table.metadata.schemas) > 1
+    return TableFiles(name=name, snapshot=snapshot, schema=schema, files=tuple(files), evolved=evolved)
 
 
 def _partition_values(table: IcebergTable, record: Record) -> dict[str, str | None]:

@@ -1,69 +1,53 @@
 """From sources to the bronze tables: repos, files, blobs, and drops of what could not be kept.
 
-Files are read and hashed by a few threads, handed on in their order, and written as Parquet while reading goes on. A
-commit holds whole visits: a killed ingest leaves either a visit or nothing of it, and the next run goes on from there.
+Sources are opened a few at a time in threads; contents are read by workers (workers.py), which write them as Parquet
+while reading goes on. A commit holds whole visits: a killed ingest leaves either a visit or nothing of it, and the same
+call again goes on from there (journal.py). A visit that builds on an earlier one reads only what changed (seen.py).
 """
 
+import queue
+import shutil
+import tempfile
+import threading
 import time
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-from datetime import datetime
-from itertools import chain
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyiceberg.io.pyarrow import schema_to_pyarrow
 
-from ..engine.errors import LakeError
+from ..engine.errors import CodeLakeError, LakeError
 from ..engine.progress import Progress, silent
-from . import linguist
-from .blobs import KnownBlobs, describe, is_binary, read_content, without
+from . import journal
+from .blobs import KnownBlobs, without
 from .catalog import LakeCatalog, Place, table_files
 from .commit import Commit
-from .report import Report
+from .reading import Drop, Result, Task, as_text
+from .report import Arrival, Report
 from .schemas import NAMESPACE
-from .sources import SYMLINK, Entry, Failure, Visit, visits
+from .seen import EXPECTED, LastVisit, Seen
+from .sources import Entry, Failure, Request, Visit, visits
+from .sources.when import NOW, When
 from .swhid import directory_id
+from .workers import Pool
 
 # Contents above this are hashed and recorded, not kept: The Stack v2's limit (get_file_contents.py).
 MAX_BYTES = 10 << 20
+TIMEOUT_SECONDS = 60.0
 # A task is this many files or bytes: small enough to spread, large enough that handing it over costs nothing.
-_TASK_FILES, _TASK_BYTES = 64, 4 << 20
-# More readers than this fight over the interpreter lock: 2 read 2,300 files/s on 2 cores, 4 read 1,650 (bench/LOG.md).
-_READERS = 2
-_FLUSH_ROWS, _FLUSH_BYTES = 4096, 32 << 20
+_TASK_FILES, _TASK_BYTES = 256, 4 << 20
 # A commit is closed at the end of the visit that passes one of these.
 _COMMIT_BYTES, _COMMIT_FILES, _COMMIT_SECONDS = 1 << 30, 200_000, 120.0
-
-
-@dataclass(slots=True)
-class _Seen:
-    """One entry after reading: its occurrence row, its blob row if the lake did not have it, or why it was lost."""
-
-    entry: Entry
-    size: int = 0
-    occurrence: dict[str, object] | None = None
-    blob: dict[str, object] | None = None
-    drop: tuple[str, str | None, str | None] | None = None
-
-
-@dataclass
-class _Rows:
-    """Rows waiting to be handed to a commit, by table."""
-
-    tables: dict[str, list[dict[str, object]]] = field(default_factory=lambda: {"files": [], "blobs": [], "drops": []})
-    size: int = 0
-
-    def full(self) -> bool:
-        return self.size > _FLUSH_BYTES or len(self.tables["files"]) > _FLUSH_ROWS
-
-    def flush(self, commit: Commit) -> None:
-        for name, rows in self.tables.items():
-            if rows:
-                commit.append(name, _arrow(rows, commit.schema(name)))
-                rows.clear()
-        self.size = 0
+# So many sources are opened at once, each with so many visits waiting.
+_SOURCES_AHEAD, _VISITS_AHEAD = 8, 2
+_COUNTS = ("visits", "skipped_visits", "files", "read_files", "bytes", "new_blobs", "new_bytes")
 
 
 def ingest(
@@ -71,53 +55,147 @@ def ingest(
     where: Place,
     sources: Sequence[str],
     *,
+    listed: Path | None = None,
+    when: When = NOW,
     new_only: bool = False,
     max_bytes: int = MAX_BYTES,
+    timeout: float = TIMEOUT_SECONDS,
+    workers: int | None = None,
+    cache: Path,
     progress: Progress = silent,
 ) -> Report:
-    """Read every visit of `sources` into the lake.
+    """Read every visit of `sources`, and of those in the file `listed` (one a line, # for comments), into the lake.
 
     new_only: leave out a visit whose revision is the one last seen at its origin. max_bytes: longer contents are
-    recorded with their hashes but not kept. Every visit gives rows in `files`; a content gives one row in `blobs`
-    however often it is seen; what was not kept gives one in `drops`. Raises SourceError before anything is read if a
-    source's scheme or place is wrong, LakeError if the disk is full.
+    recorded with their hashes but not kept. timeout: seconds a remote side may say nothing. workers: processes that
+    read, one for each core if None. cache: the folder for mirrors of repositories. Every visit gives rows in `files`; a
+    content gives one row in `blobs` however often it is seen; what was not kept gives one in `drops`. Raises
+    SourceError before anything is read if the scheme or place of one of `sources` is wrong (one in the list is a
+    failure in the report), LakeError if the disk is full.
     """
-    if not sources:
+    from_list = read_list(listed) if listed is not None else []
+    if not sources and listed is None:
         raise LakeError("ingest: name at least one source, for example a folder or pyenv:")
     if max_bytes < 0:
         raise LakeError(f"ingest: max_bytes is {max_bytes}; it is a number of bytes")
-    started = time.monotonic()
-    every = chain.from_iterable([visits(source) for source in sources])
-    run = _Run(catalog, where, max_bytes, progress)
-    last = _last_revisions(catalog) if new_only else {}
-    with ThreadPoolExecutor(_READERS, thread_name_prefix="ingest") as readers:
-        for message, batch in _batches(every, run, last):
-            run.commit(f"ingest {message}", batch, readers)
+    began = time.monotonic()
+    seen = Seen(catalog)
+    log = journal.find(where, [list(sources), from_list, repr(when), max_bytes], seen.has)
+    scratch = Path(tempfile.mkdtemp(prefix="codelake-"))
+    run = _Run(catalog, where, seen, max_bytes, workers, progress)
+    try:
+        asked = [
+            Request(
+                source=source, rest="", when=when, started=log.started, last=seen.last, scratch=scratch, cache=cache,
+                timeout=timeout,
+            )
+            for source in (*sources, *from_list)
+        ]  # fmt: skip
+        # Those named by hand are opened first: a wrong one is an error before anything is written.
+        opened = [partial(iter, visits(request)) for request in asked[: len(sources)]]
+        opened += [partial(visits, request) for request in asked[len(sources) :]]
+        run.sources = len(asked)
+        with log, closing(_ahead([request.source for request in asked], opened)) as every:
+            for message, batch in _batches(every, run, new_only=new_only):
+                run.commit(f"ingest {message}", batch)
+            if run.failed:
+                run.commit("ingest: what failed", iter(()))
+    finally:
+        run.pool.close()
+        shutil.rmtree(scratch, ignore_errors=True)
     return Report(
         title="ingest",
         counts={name: run.counts[name] for name in _COUNTS},
         drops=dict(run.drops),
         failures=tuple(run.failures),
-        seconds=time.monotonic() - started,
+        arrivals=tuple(run.arrivals),
+        unexpected=sum(count for reason, count in run.drops.items() if reason not in EXPECTED),
+        seconds=time.monotonic() - began,
     )
 
 
-_COUNTS = ("visits", "skipped_visits", "files", "bytes", "new_blobs", "new_bytes")
+def read_list(path: Path) -> list[str]:
+    """The sources in a list file: one a line, blank lines and those that begin with # left out, in order, each once."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise LakeError(f"{path}: the list of sources cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise LakeError(f"{path}: the list of sources is not UTF-8: {error}") from error
+    kept = (line.strip() for line in lines)
+    return list(dict.fromkeys(line for line in kept if line and not line.startswith("#")))
 
 
-def _batches(
-    every: Iterator[Visit | Failure], run: "_Run", last: dict[str, str | None]
-) -> Iterator[tuple[str, Iterator[Visit]]]:
+def _ahead(
+    names: Sequence[str], openers: Sequence[Callable[[], Iterator[Visit | Failure]]]
+) -> Generator[Visit | Failure]:
+    """What the sources yield, source by source in order; a few sources are at work ahead of the one being read.
+
+    A source that fails is a Failure. Visits nobody took are released.
+    """
+    stop = threading.Event()
+    queues: list[queue.Queue[Visit | Failure | BaseException | None]] = [
+        queue.Queue(_VISITS_AHEAD) for _ in range(min(_SOURCES_AHEAD, len(openers)))
+    ]
+
+    def put(number: int, item: Visit | Failure | BaseException | None) -> bool:
+        while not stop.is_set():
+            try:
+                queues[number % len(queues)].put(item, timeout=0.1)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def run(number: int) -> None:
+        try:
+            for item in openers[number]():
+                if not put(number, item):
+                    if isinstance(item, Visit):
+                        item.release()
+                    return
+        except (CodeLakeError, OSError) as error:
+            put(number, Failure(names[number], str(error)))
+        except BaseException as error:
+            put(number, error)
+        put(number, None)
+
+    threads = ThreadPoolExecutor(len(queues) or 1, thread_name_prefix="source")
+    try:
+        under_way = deque(threads.submit(run, number) for number in range(len(queues)))
+        for number in range(len(openers)):
+            while (item := queues[number % len(queues)].get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+            under_way.popleft().result()
+            if number + len(queues) < len(openers):
+                under_way.append(threads.submit(run, number + len(queues)))
+    finally:
+        stop.set()
+        threads.shutdown(wait=True, cancel_futures=True)
+        for waiting in queues:
+            while not waiting.empty():
+                item = waiting.get()
+                if isinstance(item, Visit):
+                    item.release()
+
+
+def _batches(every: Iterator[Visit | Failure], run: "_Run", *, new_only: bool) -> Iterator[tuple[str, Iterator[Visit]]]:
     """Cut the visits into commits; each batch must be consumed before the next is asked for."""
 
     def next_visit() -> Visit | None:
         for item in every:
             if isinstance(item, Failure):
-                run.failures.append((item.name, item.message))
-            elif item.revision_id is not None and last.get(item.repo_url) == item.revision_id:
-                run.counts["skipped_visits"] += 1
-            else:
-                return item
+                run.fail(item)
+                continue
+            date = run.seen.date(item.repo_url, item.visit_date, item.revision_id)
+            same = new_only and item.revision_id is not None and run.seen.revision(item.repo_url) == item.revision_id
+            if date is not None and not same:
+                run.seen.add(item.repo_url, date, item.revision_id)
+                return replace(item, visit_date=date)
+            run.counts["skipped_visits"] += 1
+            item.release()
         return None
 
     def batch(first: Visit) -> Iterator[Visit]:
@@ -125,7 +203,7 @@ def _batches(
         visit: Visit | None = first
         while visit is not None:
             yield visit
-            size += sum(entry.size for entry in visit.entries)
+            size += sum(max(entry.size, 0) for entry in visit.entries)
             files += len(visit.entries)
             if size > _COMMIT_BYTES or files > _COMMIT_FILES or time.monotonic() - began > _COMMIT_SECONDS:
                 return
@@ -135,30 +213,67 @@ def _batches(
         yield visit.source, batch(visit)
 
 
+@dataclass
+class _Open:
+    """A visit while its tasks are read. tables: its rows of `files` so far, kept if the next visit builds on it."""
+
+    visit: Visit
+    number: int = 0
+    read: int = 0
+    size: int = 0
+    new_blobs: int = 0
+    new_bytes: int = 0
+    ids: list[str | None] = field(default_factory=list)
+    drops: list[Drop] = field(default_factory=list)
+    tables: list[pa.Table] = field(default_factory=list)
+
+
 class _Run:
     """One call of ingest: what the lake knows, and what was counted."""
 
-    def __init__(self, catalog: LakeCatalog, where: Place, max_bytes: int, progress: Progress) -> None:
+    def __init__(
+        self, catalog: LakeCatalog, where: Place, seen: Seen, max_bytes: int, workers: int | None, progress: Progress
+    ) -> None:
         self.catalog = catalog
         self.where = where
-        self.max_bytes = max_bytes
+        self.seen = seen
         self.progress = progress
+        self.sources = 1
         self.counts: Counter[str] = Counter()
         self.drops: Counter[str] = Counter()
         self.failures: list[tuple[str, str]] = []
+        self.failed: list[Failure] = []
+        self.arrivals: list[Arrival] = []
         self.known = KnownBlobs()
+        self.last: LastVisit | None = None
+        tables = catalog.tables()
+        self.schemas = {name: schema_to_pyarrow(tables[name].schema()) for name in ("blobs", "files")}
+        root = where.path("tables", "blobs", "data")
+        self.pool = Pool(root, self.schemas["blobs"], self.schemas["files"], max_bytes, workers)
 
-    def commit(self, message: str, batch: Iterator[Visit], readers: ThreadPoolExecutor) -> None:
+    def fail(self, failure: Failure) -> None:
+        """Remember a visit that could not be made; it has its row in `drops` with the next commit."""
+        self.failures.append((failure.name, failure.message))
+        self.failed.append(failure)
+
+    def commit(self, message: str, batch: Iterator[Visit]) -> None:
         """Read the visits of one batch and publish them together."""
         self._learn()
-        before = Counter(self.counts), Counter(self.drops)
+        before = Counter(self.counts), Counter(self.drops), len(self.arrivals)
         try:
             with Commit(self.catalog, self.where, message) as commit:
                 commit.on_conflict = lambda: self._yield_to_others(commit)
-                for visit in batch:
-                    self._visit(visit, commit, readers)
+                try:
+                    self._read(batch, commit)
+                    commit.add_files("blobs", self.pool.written())
+                except BaseException:
+                    self.pool.abort()
+                    raise
+                failed, self.failed = self.failed, []
+                _append(commit, "drops", [_failure_row(failure) for failure in failed])
         except BaseException:
-            self.counts, self.drops = before
+            self.counts, self.drops = before[:2]
+            del self.arrivals[before[2] :]
             raise
         finally:
             self.known.settle()
@@ -187,144 +302,166 @@ class _Run:
         commit.replace_written("blobs", kept + rewritten)
         self.counts["new_blobs"] -= len(twice)
 
-    def _visit(self, visit: Visit, commit: Commit, readers: ThreadPoolExecutor) -> None:
-        rows, tree, size, number = _Rows(), [], 0, 0
-        before = self.counts["read_files"]
-        for lost in visit.lost:
-            self._drop(rows, visit, _text(lost.path), None, lost.reason, lost.message, None)
-        for seen in self._read(visit.entries, readers):
-            path = _text(seen.entry.path)
-            self.counts["read_files"] += 1
-            self.counts["read_bytes"] += seen.size
-            if seen.occurrence is not None:
-                blob_id = str(seen.occurrence["blob_id"])
-                tree.append((seen.entry.path, seen.entry.mode, blob_id))
-                rows.tables["files"].append(_occurrence(visit, path) | seen.occurrence)
-                number += 1
-                size += seen.size
-                if seen.blob is not None and blob_id not in self.known:
-                    self.known.fresh.add(blob_id)
-                    rows.tables["blobs"].append(seen.blob | _first_sight(visit, path, seen.occurrence["language"]))
-                    rows.size += len(seen.blob["content"] or b"")  # type: ignore[arg-type]
-                    self.counts["new_blobs"] += 1
-                    self.counts["new_bytes"] += seen.size
-            if seen.drop is not None:
-                blob = str(seen.occurrence["blob_id"]) if seen.occurrence else None
-                self._drop(rows, visit, path, blob, *seen.drop)
-            if rows.full():
-                rows.flush(commit)
-            if self.counts["read_files"] % 64 == 0:
-                self._report(visit, self.counts["read_files"] - before)
-        rows.flush(commit)
-        whole = number == len(visit.entries) and not visit.lost
-        commit.append("repos", _arrow([_repo(visit, tree if whole else None, number, size)], commit.schema("repos")))
-        self.counts["visits"] += 1
-        self.counts["files"] += number
-        self.counts["bytes"] += size
-        self._report(visit, len(visit.entries))
+    def _read(self, batch: Iterator[Visit], commit: Commit) -> None:
+        """Read the visits, several tasks at a time, and append their rows in order."""
+        for (open_visit, entries), result in self.pool.run(_tasks(batch), self._first_seen):
+            if result is not None:
+                self._take(open_visit, entries, result, commit)
+            else:
+                self._close(open_visit, commit)
+                open_visit.visit.release()
+
+    def _first_seen(self, ids: Sequence[str | None]) -> list[bool]:
+        """Which of these contents neither the lake nor this commit has."""
+        first = []
+        for blob_id in ids:
+            new = blob_id is not None and blob_id not in self.known
+            if new:
+                self.known.fresh.add(str(blob_id))
+            first.append(new)
+        return first
+
+    def _take(self, opened: _Open, entries: Sequence[Entry], result: Result, commit: Commit) -> None:
+        """The result of one task."""
+        rows = self._complete(result.rows, opened.visit)
+        commit.append("files", rows)
+        if opened.visit.followed:
+            opened.tables.append(rows)
+        opened.ids += result.ids
+        opened.drops += result.drops
+        opened.number += result.rows.num_rows
+        opened.read += len(entries)
+        opened.size += result.size
+        opened.new_blobs += result.new_blobs
+        opened.new_bytes += result.new_bytes
+        self.counts["read_files"] += len(entries)
+        self.counts["read_bytes"] += result.size
+        self._report(opened.visit, opened.read)
+
+    def _complete(self, rows: pa.Table, visit: Visit) -> pa.Table:
+        """Rows of `files` with the columns that all rows of a visit share."""
+        schema = self.schemas["files"]
+        shared = {
+            "repo_name": visit.repo_name,
+            "repo_url": visit.repo_url,
+            "visit_date": visit.visit_date,
+            "revision_id": visit.revision_id,
+        }
+        columns = [
+            pa.repeat(pa.scalar(shared[f.name], f.type), rows.num_rows) if f.name in shared else rows[f.name]
+            for f in schema
+        ]
+        return pa.table(columns, schema=schema)
+
+    def _close(self, opened: _Open, commit: Commit) -> None:
+        """Every task of a visit was read: carry over what did not change, and write its rows of `drops` and `repos`."""
+        visit = opened.visit
+        opened.drops += [
+            Drop(as_text(item.path), None, item.reason, item.message, item.threshold) for item in visit.lost
+        ]
+        drops = _table([_drop_row(visit, drop) for drop in opened.drops], commit.schema("drops"))
+        if visit.base is not None:
+            before = self._base(visit)
+            changed = pa.array([as_text(path) for path in (*visit.removed, *(entry.path for entry in visit.entries))])
+            carried = self._complete(_unchanged(before.files, changed), visit)
+            commit.append("files", carried)
+            opened.tables.append(carried)
+            opened.number += carried.num_rows
+            opened.size += pc.sum(carried["length_bytes"]).as_py() or 0
+            kept = _unchanged(before.drops, changed)
+            dates = pa.repeat(pa.scalar(visit.visit_date, pa.timestamp("us")), kept.num_rows)
+            kept = kept.set_column(kept.column_names.index("visit_date"), "visit_date", dates)
+            drops = pa.concat_tables([drops, kept.select(drops.column_names).cast(drops.schema)])
+        if drops.num_rows:
+            commit.append("drops", drops)
+        self.drops.update(drops["reason"].to_pylist())
+        self.last = None
+        if visit.followed and visit.revision_id is not None:
+            files = pa.concat_tables(opened.tables) if opened.tables else self.schemas["files"].empty_table()
+            self.last = LastVisit(visit.revision_id, visit.visit_date, files, drops)
+        directory = visit.directory_id
+        if directory is None and visit.base is None and not visit.lost and None not in opened.ids:
+            entries = zip(visit.entries, opened.ids, strict=True)
+            directory = directory_id((entry.path, entry.mode, str(blob_id)) for entry, blob_id in entries)
+        _append(commit, "repos", [_repo_row(visit, directory, opened.number, opened.size)])
+        self.counts.update(
+            visits=1, files=opened.number, bytes=opened.size, new_blobs=opened.new_blobs, new_bytes=opened.new_bytes
+        )
+        self.arrivals.append(
+            Arrival(
+                visit.repo_name, visit.visit_date, visit.revision_id, opened.number, opened.read, opened.new_blobs,
+                opened.new_bytes,
+            )
+        )  # fmt: skip
+        self._report(visit, opened.read)
+
+    def _base(self, visit: Visit) -> LastVisit:
+        """The visit that `visit` is a difference from: the one just read, or one in the lake."""
+        before = self.last if self.last is not None else self.seen.last(visit.repo_url)
+        if before is None or before.revision_id != visit.base:
+            raise LakeError(f"{visit.source}: {visit.repo_name} builds on {visit.base}, which the lake does not have")
+        return before
 
     def _report(self, visit: Visit, files: int) -> None:
-        done, total = (self.counts["visits"], visit.of) if visit.of > 1 else (files, len(visit.entries))
+        many = max(visit.of, self.sources)
+        done, total = (self.counts["visits"], many) if many > 1 else (files, len(visit.entries))
         self.progress(
             done, total, files=self.counts["read_files"], size=self.counts["read_bytes"], note=visit.repo_name
         )
 
-    def _drop(
-        self, rows: _Rows, visit: Visit, path: str, blob: str | None, reason: str, value: str | None, limit: str | None
-    ) -> None:
-        self.drops[reason] += 1
-        rows.tables["drops"].append(
-            {
-                "blob_id": blob,
-                "path": path,
-                "repo_name": visit.repo_name,
-                "stage": "ingest",
-                "reason": reason,
-                "value": value,
-                "threshold": limit,
-                "repo_url": visit.repo_url,
-                "visit_date": visit.visit_date,
-            }
-        )
 
-    def _read(self, entries: Sequence[Entry], readers: ThreadPoolExecutor) -> Iterator[_Seen]:
-        """Every entry read, in order; a bounded number of tasks is under way."""
-        waiting: deque[Future[list[_Seen]]] = deque()
-        for task in _tasks(entries):
-            waiting.append(readers.submit(lambda part: [self._read_one(entry) for entry in part], task))
-            if len(waiting) > 2 * _READERS:
-                yield from waiting.popleft().result()
-        while waiting:
-            yield from waiting.popleft().result()
-
-    def _read_one(self, entry: Entry) -> _Seen:
-        try:
-            with entry.open() as stream:
-                content = read_content(stream, entry.size, self.max_bytes)
-        except OSError as error:
-            return _Seen(entry, drop=("unreadable", error.strerror or str(error), None))
-        seen = _Seen(entry, content.length)
-        path = _text(entry.path)
-        binary = is_binary(content.data)
-        link = entry.mode == SYMLINK
-        language = None if link or binary else linguist.detect(path, content.data)
-        seen.occurrence = {
-            "blob_id": content.blob_id,
-            "mode": entry.mode,
-            "length_bytes": content.length,
-            "language": language,
-            "language_type": linguist.language_type(language) if language else None,
-            "language_group": linguist.language_group(language) if language else None,
-            "extension": linguist.extension(path),
-            "is_vendor": linguist.is_vendor(path),
-            # Only paths are looked at: a name that says nothing is no proof of a hand that wrote it.
-            "is_generated": linguist.is_generated_path(path) or None,
-            "is_documentation": linguist.is_documentation(path),
-            "detector": f"linguist {linguist.VERSION}",
-        }
-        if content.blob_id not in self.known:
-            seen.blob = describe(content)
-        if not content.whole:
-            seen.drop = ("too-large", str(content.length), str(self.max_bytes))
-        elif binary:
-            seen.drop = ("binary", None, None)
-        return seen
+def _tasks(batch: Iterator[Visit]) -> Iterator[tuple[tuple[_Open, Sequence[Entry]], Task | None]]:
+    """The tasks of every visit, each visit followed by an item without one."""
+    number = 0
+    for visit in batch:
+        opened = _Open(visit)
+        for entries in _parts(visit.entries):
+            yield (opened, entries), Task(number, visit.reader, entries, visit.repo_name, visit.visit_date)
+            number += 1
+        yield (opened, ()), None
 
 
-def _tasks(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-    task: list[Entry] = []
+def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    part: list[Entry] = []
     size = 0
     for entry in entries:
-        task.append(entry)
-        size += entry.size
-        if len(task) >= _TASK_FILES or size >= _TASK_BYTES:
-            yield task
-            task, size = [], 0
-    if task:
-        yield task
+        part.append(entry)
+        size += max(entry.size, 0)
+        if len(part) >= _TASK_FILES or size >= _TASK_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
-def _text(path: bytes) -> str:
-    """A path as text: UTF-8 where it is that, `\\xNN` for other bytes."""
-    return path.decode("utf-8", "backslashreplace")
+def _unchanged(rows: pa.Table, changed: pa.Array) -> pa.Table:
+    """The rows of an earlier visit whose path is not among `changed`; a derived text goes with its notebook."""
+    paths = rows["path"]
+    if "derived_from" in rows.column_names:
+        below = pc.replace_substring_regex(paths, pattern="/[^/]*$", replacement="")
+        paths = pc.if_else(pc.is_null(rows["derived_from"]), paths, below)
+    return rows.filter(pc.invert(pc.is_in(paths, value_set=changed)))
 
 
-def _occurrence(visit: Visit, path: str) -> dict[str, object]:
+def _drop_row(visit: Visit, drop: Drop) -> dict[str, object]:
     return {
+        "blob_id": drop.blob_id,
+        "path": drop.path,
         "repo_name": visit.repo_name,
+        "stage": "ingest",
+        "reason": drop.reason,
+        "value": drop.value,
+        "threshold": drop.threshold,
         "repo_url": visit.repo_url,
         "visit_date": visit.visit_date,
-        "revision_id": visit.revision_id,
-        "path": path,
     }
 
 
-def _first_sight(visit: Visit, path: str, language: object) -> dict[str, object]:
-    return {"language": language, "repo_name": visit.repo_name, "path": path, "first_seen": visit.visit_date}
+def _failure_row(failure: Failure) -> dict[str, object]:
+    return {"repo_name": failure.name, "stage": "ingest", "reason": failure.reason, "value": failure.message}
 
 
-def _repo(visit: Visit, tree: list[tuple[bytes, str, str]] | None, number: int, size: int) -> dict[str, object]:
-    directory = directory_id(tree) if tree is not None else None
+def _repo_row(visit: Visit, directory: str | None, number: int, size: int) -> dict[str, object]:
     return {
         "repo_name": visit.repo_name,
         "repo_url": visit.repo_url,
@@ -332,29 +469,32 @@ def _repo(visit: Visit, tree: list[tuple[bytes, str, str]] | None, number: int, 
         "host": visit.host,
         "owner": visit.owner,
         "vcs": visit.vcs,
+        "fork_of": visit.fork_of,
+        "stars": visit.stars,
+        "forks": visit.forks,
         "branch_name": visit.branch_name,
         "visit_date": visit.visit_date,
+        "snapshot_id": visit.snapshot_id,
         "revision_id": visit.revision_id,
+        "release_id": visit.release_id,
         "directory_id": directory,
+        "revision_date": visit.revision_date,
+        "author": visit.author,
+        "committer": visit.committer,
+        "committer_date": visit.committer_date,
+        "parents": list(visit.parents) if visit.parents is not None else None,
         "declared_license": visit.declared_license,
         "num_files": number,
         "length_bytes": size,
     }
 
 
-def _arrow(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
-    present = [f for f in schema if f.name in rows[0]]
-    return pa.table({f.name: pa.array([row[f.name] for row in rows], type=f.type) for f in present})
+def _append(commit: Commit, table: str, rows: list[dict[str, object]]) -> None:
+    if rows:
+        commit.append(table, _table(rows, commit.schema(table)))
 
 
-def _last_revisions(catalog: LakeCatalog) -> dict[str, str | None]:
-    """Origin URL -> revision of its latest visit."""
-    table = catalog.load_table((NAMESPACE, "repos"))
-    latest: dict[str, tuple[datetime, str | None]] = {}
-    for file in table_files(table, table.metadata.current_snapshot_id).files:
-        with table.io.new_input(file.path).open() as source:
-            rows = pq.ParquetFile(source).read(columns=["repo_url", "visit_date", "revision_id"]).to_pylist()
-        for row in rows:
-            if row["repo_url"] not in latest or row["visit_date"] > latest[row["repo_url"]][0]:
-                latest[row["repo_url"]] = (row["visit_date"], row["revision_id"])
-    return {url: revision for url, (_, revision) in latest.items()}
+def _table(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
+    """Rows of equal keys as Arrow; columns of `schema` they do not have are left out."""
+    fields = [f for f in schema if not rows or f.name in rows[0]]
+    return pa.table([pa.array([row[f.name] for row in rows], type=f.type) for f in fields], schema=pa.schema(fields))

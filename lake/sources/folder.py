@@ -6,15 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...engine.errors import SourceError
-from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Visit
+from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Request, Visit
 
 # The version-control system's own store is not content of the folder.
 VCS_FOLDERS = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS"})
 
 
-def visits(rest: str, source: str) -> Iterator[Visit | Failure]:
-    """One visit of the folder `rest`. Raises SourceError if it is not a folder that can be listed."""
-    root = Path(rest).expanduser().absolute()
+def visits(request: Request) -> Iterator[Visit | Failure]:
+    """One visit of the folder. Raises SourceError if it is not a folder that can be listed."""
+    request.without_history("a folder")
+    source, root = request.source, Path(request.rest).expanduser().absolute()
     try:
         os.scandir(root).close()
     except FileNotFoundError:
@@ -23,13 +24,19 @@ def visits(rest: str, source: str) -> Iterator[Visit | Failure]:
         raise SourceError(f"{source}: {root} is a file; name the folder it is in") from None
     except OSError as error:
         raise SourceError(f"{source}: {root} cannot be listed: {error.strerror}") from error
-    return _visit(root.resolve(), source)
+    return _visit(root.resolve(), request)
 
 
-def _visit(root: Path, source: str) -> Iterator[Visit | Failure]:
+def _visit(root: Path, request: Request) -> Iterator[Visit | Failure]:
     entries, lost = listing(root)
     yield Visit(
-        repo_name=root.name or "root", repo_url=root.as_uri(), source=source, vcs="folder", entries=entries, lost=lost
+        repo_name=root.name or "root",
+        repo_url=root.as_uri(),
+        source=request.source,
+        vcs="folder",
+        visit_date=request.started,
+        entries=entries,
+        lost=lost,
     )
 
 

@@ -18,20 +18,21 @@ from typing import cast
 from packaging.utils import canonicalize_name
 
 from ...engine.errors import SourceError
-from . import EXECUTABLE, FILE, Entry, Failure, Lost, Visit
+from . import EXECUTABLE, FILE, Entry, Failure, Lost, Request, Visit
 from .folder import listing
 
 # CPython's own licence (LICENSE in its repository) in SPDX's list.
 CPYTHON_LICENSE = "Python-2.0"
 
 
-def visits(rest: str, source: str) -> Iterator[Visit | Failure]:
-    """One visit for each distribution of the environment at `rest` (this one if empty), by name.
+def visits(request: Request) -> Iterator[Visit | Failure]:
+    """One visit for each distribution of the environment asked for (this one if empty), by name.
 
-    rest: the environment's folder or its python executable. A distribution whose metadata is broken is a Failure.
-    Raises SourceError if no site-packages is found.
+    request.rest: the environment's folder or its python executable. A distribution whose metadata is broken is a
+    Failure. Raises SourceError if no site-packages is found.
     """
-    prefix, folders = _site_packages(rest, source)
+    request.without_history("a Python environment")
+    prefix, folders = _site_packages(request.rest, request.source)
     found: dict[str, Distribution] = {}
     failures = []
     for distribution in distributions(path=[str(folder) for folder in folders]):
@@ -47,11 +48,11 @@ def visits(rest: str, source: str) -> Iterator[Visit | Failure]:
         else:
             # The first folder on the path wins, as it does for an import.
             found.setdefault(canonicalize_name(name), distribution)
-    return _visits(found, failures, prefix, source)
+    return _visits(found, failures, prefix, request)
 
 
 def _visits(
-    found: dict[str, Distribution], failures: list[Failure], prefix: Path, source: str
+    found: dict[str, Distribution], failures: list[Failure], prefix: Path, request: Request
 ) -> Iterator[Visit | Failure]:
     yield from failures
     for name, distribution in sorted(found.items()):
@@ -67,8 +68,9 @@ def _visits(
         yield Visit(
             repo_name=name,
             repo_url=f"pkg:pypi/{name}",
-            source=source,
+            source=request.source,
             vcs="package",
+            visit_date=request.started,
             host="pypi.org",
             revision_id=distribution.version,
             declared_license=_declared_license(cast("Message", distribution.metadata)),
@@ -142,10 +144,13 @@ def _declared_license(metadata: Message) -> str | None:
     return "\n".join(line for line in lines if line) or None
 
 
-def standard_library(rest: str, source: str) -> Iterator[Visit | Failure]:
+def standard_library(request: Request) -> Iterator[Visit | Failure]:
     """One visit of the standard library of the Python that runs us, without packages installed into it."""
-    if rest:
-        raise SourceError(f"{source}: write pystdlib: alone; it reads the library of the Python that runs CodeLake")
+    request.without_history("the standard library")
+    if request.rest:
+        raise SourceError(
+            f"{request.source}: write pystdlib: alone; it reads the library of the Python that runs CodeLake"
+        )
     root = Path(sysconfig.get_paths()["stdlib"]).resolve()
     entries, lost = listing(root)
 
@@ -157,8 +162,9 @@ def standard_library(rest: str, source: str) -> Iterator[Visit | Failure]:
             Visit(
                 repo_name="cpython",
                 repo_url="pkg:generic/cpython",
-                source=source,
+                source=request.source,
                 vcs="package",
+                visit_date=request.started,
                 host="python.org",
                 revision_id=platform.python_version(),
                 declared_license=CPYTHON_LICENSE,

@@ -206,18 +206,18 @@ def test_processes_that_ingest_at_once_store_each_content_once(lake, tmp_path):
 
 def test_another_writer_between_reading_and_publishing_costs_no_blob(lake, checkout, monkeypatch):
     """The race on purpose: somebody else commits the same contents while ours are being read."""
-    original = module._Run._visit
+    original = module._Run._close
     calls = []
 
-    def visit(self, found, commit, readers):
-        original(self, found, commit, readers)
+    def close(self, opened, commit):
+        original(self, opened, commit)
         if not calls:
             calls.append(1)
             with codelake.open(lake.place.location) as other:
                 other.ingest(checkout)
             (checkout / "late.py").write_text("late = 1\n")
 
-    monkeypatch.setattr(module._Run, "_visit", visit)
+    monkeypatch.setattr(module._Run, "_close", close)
     (checkout / "mine.py").write_text("mine = 1\n")
     report = lake.ingest(checkout)
     assert report["new_blobs"] == 0

@@ -10,7 +10,8 @@ import pytest
 from packaging.utils import canonicalize_name
 
 import codelake
-from codelake.lake.sources import Failure, visits
+from codelake.lake import sources
+from codelake.lake.sources import Failure, Request
 
 METADATA = "Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{more}\n\nText.\n"
 
@@ -35,6 +36,10 @@ def environment(tmp_path):
     package.root = tmp_path / "env"
     package.site = site
     return package
+
+
+def visits(source, **asked):
+    return sources.visits(Request(source=source, rest="", **asked))
 
 
 def by_name(source):

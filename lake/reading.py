@@ -1,0 +1,200 @@
+"""What is worked out of some files of one visit where they are read: their rows of `files` and `blobs`.
+
+Reading goes in two steps, so that several processes store each content once: `read` tells which contents there are,
+the caller answers which of them are first seen here, `finish` makes their rows and writes those of `blobs`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import pyarrow as pa
+
+from ..engine.parquet import PartitionedWriter
+from ..engine.tables import filesystem
+from . import linguist
+from .blobs import Content, describe, is_binary, read_content
+from .sources import SYMLINK, Contents, Entry, Lost, Opened, Reader
+
+# The first line of a Git LFS pointer and the most bytes of one (git-lfs docs/spec.md).
+_LFS, _LFS_BYTES = b"version https://git-lfs.github.com/spec/v1\n", 1024
+
+OCCURRENCE_COLUMNS = (
+    "path", "blob_id", "mode", "length_bytes", "language", "language_type", "language_group", "extension", "is_vendor",
+    "is_generated", "is_documentation", "is_test", "detector", "derived_from",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """Some files of one visit, read by one worker. number: tasks are numbered in order from 0."""
+
+    number: int
+    reader: Reader
+    entries: Sequence[Entry]
+    repo_name: str
+    visit_date: datetime
+
+
+@dataclass(frozen=True)
+class Drop:
+    """One row of `drops`, without what it shares with its visit."""
+
+    path: str
+    blob_id: str | None
+    reason: str
+    value: str | None = None
+    threshold: str | None = None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a task gave. rows: OCCURRENCE_COLUMNS. ids: of each entry, None for a lost one."""
+
+    rows: pa.Table
+    ids: list[str | None]
+    drops: list[Drop]
+    size: int
+    new_blobs: int
+    new_bytes: int
+
+
+class Worker:
+    """Reads tasks one at a time and writes the contents that are new as Parquet below `root`."""
+
+    def __init__(self, root: str, blobs: pa.Schema, files: pa.Schema, max_bytes: int) -> None:
+        self.root = root
+        self.blobs = blobs
+        self.files = pa.schema([files.field(name) for name in OCCURRENCE_COLUMNS])
+        self.max_bytes = max_bytes
+        self._writer: PartitionedWriter | None = None
+        self._reader: tuple[Reader, Contents] | None = None
+        self._task: Task | None = None
+        self._read: list[tuple[Entry, Content | Lost]] = []
+
+    def read(self, task: Task) -> list[str | None]:
+        """Read the contents of a task; their ids in order of the entries, None for what could not be read."""
+        self._task, self._read = task, []
+        try:
+            contents = self._contents(task.reader)
+        except OSError as error:
+            message = error.strerror or str(error)
+            self._read = [(entry, Lost(entry.path, "unreadable", message)) for entry in task.entries]
+            return [None] * len(task.entries)
+        for entry, found in zip(task.entries, contents.read(task.entries), strict=True):
+            self._read.append((entry, found if isinstance(found, Lost) else self._content(entry, found)))
+        return [None if isinstance(found, Lost) else found.blob_id for _, found in self._read]
+
+    def finish(self, first: Sequence[bool]) -> Result:
+        """The rows of the task that was read. first: which contents have no row in `blobs` yet."""
+        task = self._task
+        assert task is not None
+        rows: dict[str, list[object]] = {name: [] for name in OCCURRENCE_COLUMNS}
+        drops: list[Drop] = []
+        blobs: list[dict[str, object]] = []
+        ids: list[str | None] = []
+        size = new_bytes = 0
+        for (entry, content), new in zip(self._read, first, strict=True):
+            path = as_text(entry.path)
+            if isinstance(content, Lost):
+                ids.append(None)
+                drops.append(Drop(path, None, content.reason, content.message, content.threshold))
+                continue
+            ids.append(content.blob_id)
+            size += content.length
+            language, drop = self._judge(entry, path, content)
+            if drop is not None:
+                drops.append(drop)
+            for name, value in zip(OCCURRENCE_COLUMNS, _occurrence(entry.mode, path, content, language), strict=True):
+                rows[name].append(value)
+            if new:
+                new_bytes += content.length
+                seen = {"language": language, "repo_name": task.repo_name, "path": path, "first_seen": task.visit_date}
+                blobs.append(describe(content) | seen)
+        if blobs:
+            if self._writer is None:
+                self._writer = PartitionedWriter(
+                    self.blobs, self.root, [("language", "language")], filesystem(self.root)
+                )
+            columns = [pa.array([row[f.name] for row in blobs], type=f.type) for f in self.blobs]
+            self._writer.write(pa.table(columns, schema=self.blobs))
+        self._task, self._read = None, []
+        table = pa.table([pa.array(rows[f.name], type=f.type) for f in self.files], schema=self.files)
+        return Result(table, ids, drops, size, len(blobs), new_bytes)
+
+    def written(self) -> list[str]:
+        """Finish the files of `blobs` written since the last call, and name them."""
+        writer, self._writer = self._writer, None
+        return writer.close() if writer is not None else []
+
+    def abort(self) -> None:
+        """Remove the files of `blobs` written since the last call of `written`."""
+        self._task, self._read = None, []
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.abort()
+
+    def close(self) -> None:
+        """Let go of the reader."""
+        if self._reader is not None:
+            self._reader[1].close()
+            self._reader = None
+
+    def _contents(self, reader: Reader) -> Contents:
+        """The reader, opened; the one of the task before if it is the same."""
+        if self._reader is None or self._reader[0] != reader:
+            self.close()
+            self._reader = (reader, reader.open())
+        return self._reader[1]
+
+    def _content(self, entry: Entry, opened: Opened) -> Content | Lost:
+        try:
+            return read_content(opened.stream, opened.size, self.max_bytes, entry.blob_id)
+        except OSError as error:
+            return Lost(entry.path, "unreadable", error.strerror or str(error))
+
+    def _judge(self, entry: Entry, path: str, content: Content) -> tuple[str | None, Drop | None]:
+        """The language, None for what is no text of its own, and why the content is not kept, if so."""
+        binary = is_binary(content.data)
+        if not content.whole:
+            limit = str(self.max_bytes)
+            language = None if binary else linguist.detect(path, content.data)
+            return language, Drop(path, content.blob_id, "too-large", str(content.length), limit)
+        if entry.mode == SYMLINK:
+            return None, None
+        if binary:
+            return None, Drop(path, content.blob_id, "binary")
+        if content.length < _LFS_BYTES and content.data.startswith(_LFS):
+            return None, Drop(path, content.blob_id, "lfs-pointer", _lfs_object(content.data))
+        return linguist.detect(path, content.data), None
+
+
+def _occurrence(mode: str, path: str, content: Content, language: str | None) -> tuple[object, ...]:
+    return (
+        path,
+        content.blob_id,
+        mode,
+        content.length,
+        language,
+        linguist.language_type(language) if language else None,
+        linguist.language_group(language) if language else None,
+        linguist.extension(path),
+        linguist.is_vendor(path),
+        # Only paths are looked at: a name that says nothing is no proof of a hand that wrote it.
+        linguist.is_generated_path(path) or None,
+        linguist.is_documentation(path),
+        None,
+        f"linguist {linguist.VERSION}",
+        None,
+    )
+
+
+def _lfs_object(data: bytes) -> str:
+    """`sha256:… SIZE` of what a pointer points to, as far as it says."""
+    fields = dict(line.split(b" ", 1) for line in data.splitlines() if b" " in line)
+    return b" ".join((fields.get(b"oid", b"?"), fields.get(b"size", b"?"))).decode("utf-8", "backslashreplace")
+
+
+def as_text(path: bytes) -> str:
+    """A path as text: UTF-8 where it is that, `\\xNN` for other bytes."""
+    return path.decode("utf-8", "backslashreplace")
