@@ -6,7 +6,8 @@ commented out; `jupytext.reads(script, "py:percent")` gives the cells back. (Sta
 the script; that token belongs to the layout of a sequence, not to the file.) The **structured** text is
 `<jupyter_start>`, then `<jupyter_text>` and `<jupyter_code>` before each run of Markdown and of code cells; cells of a
 run are joined by a line break, blank cells left out. StarCoder2 keeps only notebooks of Python there; here the
-language is told, and whoever reads chooses. Text that looks like a marker or a token is left as its author wrote it.
+language is told, and whoever reads chooses. Text that looks like a marker or a token is left as its author wrote it;
+the blank lines that Jupytext adds behind a definition are not added.
 
 Only what `json` reads is needed: nbformat 4, and 3 and 2, whose cells lie in worksheets.
 """
