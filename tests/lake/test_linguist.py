@@ -2,6 +2,7 @@ import json
 import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pytest
@@ -195,7 +196,7 @@ def test_data_is_consistent() -> None:
         assert extension in DATA["extensions"] or extension in DATA["filenames"]
         for languages, required, forbidden in rules:
             assert languages and set(languages) <= known
-            for pattern in required + forbidden:
+            for pattern in [*chain.from_iterable(required), *forbidden]:
                 assert regex.compile(pattern, regex.MULTILINE | regex.ASCII)
 
 
