@@ -157,7 +157,7 @@ def _known(label: str) -> str | None:
 
 def _guess(data: bytes) -> Iterator[str]:
     """What chardetng takes the lines with bytes outside ASCII for."""
-    from chardetng_py import EncodingDetector
+    from chardetng_py import EncodingDetector  # type: ignore[import-untyped]
 
     lines = b"\n".join(line for line in data[:_SEARCHED_BYTES].split(b"\n") if not line.isascii())
     if lines:

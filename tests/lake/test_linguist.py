@@ -228,8 +228,8 @@ def test_order_of_the_strategies() -> None:
     assert explain("a.unheard", b'<?xml version="1.0"?>\n<a/>') == ("XML", "XML declaration")
     assert explain("a.unheard", b'\n<?xml version="1.0"?>\n<a/>') == ("XML", "XML declaration")
     assert explain("a.unheard", b'\n\n<?xml version="1.0"?>\n<a/>') == (None, "none")
-    assert explain("printf.3x", b'.\\" note\n.TH PRINTF 3X\n.SH NAME\n') == ("Roff Manpage", "manual page")
-    assert explain("printf.3x", b"some text\n") == (None, "none")
+    assert explain("printf.3curses", b'.\\" note\n.TH PRINTF 3X\n.SH NAME\n') == ("Roff Manpage", "manual page")
+    assert explain("printf.3curses", b"some text\n") == (None, "none")
     assert explain("a.h", b"class A {};\n") == ("C++", "heuristics")
 
 
@@ -345,7 +345,7 @@ print(hashlib.sha256(repr(every).encode()).hexdigest())
         b".TH" * 100_000,
     ],
 )
-@pytest.mark.parametrize("name", ["a", "a.h", "a.js", "a.html", "a.pl", "a.ps", "a.1", "a.3x", "a.rb"])
+@pytest.mark.parametrize("name", ["a", "a.h", "a.js", "a.html", "a.pl", "a.ps", "a.1", "a.3curses", "a.rb"])
 def test_hostile_contents_give_an_answer(name: str, content: bytes) -> None:
     assert detect(name, content) in {None, *linguist.languages()}
     assert is_generated(name, content) in {True, False}
