@@ -29,8 +29,8 @@ def test_each_content_is_kept_once_with_its_language(curated):
 
 def test_every_file_left_out_has_a_reason(curated):
     assert rows(curated, "SELECT path, stage, reason, value FROM drops ORDER BY path") == [
-        ("broken.py", "content", "unknown-encoding", None),
         ("empty.py", "content", "empty", None),
+        ("jumbled.py", "content", "unknown-encoding", None),
         ("link", "content", "symbolic-link", None),
         ("logo.png", "ingest", "binary", None),
         ("notes.unknownsuffix", "language", "no-language", "unknownsuffix"),
