@@ -222,11 +222,10 @@ def _occurrence(
         linguist.language_group(language) if language else None,
         linguist.extension(path),
         linguist.is_vendor(path),
-        # Only paths are looked at: a name that says nothing is no proof of a hand that wrote it.
-        linguist.is_generated_path(path) or None,
+        linguist.is_generated(path, content.data),
         linguist.is_documentation(path),
-        None,
-        f"linguist {linguist.VERSION}",
+        linguist.is_test(path),
+        linguist.detector(),
         derived_from,
     )
 
