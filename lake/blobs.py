@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from functools import cache
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +17,12 @@ from .swhid import content_hasher
 # git's rule for binary content: a NUL among the first bytes (buffer_is_binary in xdiff-interface.c).
 BINARY_PROBE = 8000
 _CHUNK = 1 << 20
-_ALPHA = bytes(range(65, 91)) + bytes(range(97, 123))
-_DIGITS = b"0123456789"
-_ASCII = bytes(range(128))
-_SEPARATORS = tuple(bytes([c]) for c in (11, 12, 13, 28, 29, 30))  # what str.splitlines divides at in ASCII, less \n
+# What str.splitlines divides at besides \n.
+_SEPARATORS = tuple("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+# Characters beyond the first two planes are too rare for a table of them all.
+_TABLE_CODES = 0x20000
+
+Codes = np.ndarray[tuple[int], np.dtype[Any]]
 
 
 @dataclass(slots=True)
@@ -108,37 +111,59 @@ def text_metrics(text: str) -> dict[str, float | int]:
             "alphanum_fraction": 0.0,
             "alpha_fraction": 0.0,
         }
-    # ASCII is counted in bytes, which runs in C; without it what is left is the other characters, mostly few.
-    data = text.encode("utf-8")
-    others = data.translate(None, _ASCII).decode("utf-8") if len(text) != len(data) else ""
-    no_letters = data.translate(None, _ALPHA)
-    alpha = len(data) - len(no_letters)
-    digits = len(no_letters) - len(no_letters.translate(None, _DIGITS))
-    lines, characters, longest = _line_lengths(text, data)
+    # Characters as numbers in an array: counted some ten times faster than one by one.
+    codes = np.frombuffer(text.encode("ascii") if text.isascii() else text.encode("utf-32-le"), _code_type(text))
+    alpha, digits = _letters_and_digits(codes)
+    lines, characters, longest = _line_lengths(text, codes)
     return {
         "num_lines": lines,
         "avg_line_length": characters / lines,
         "max_line_length": longest,
-        "alphanum_fraction": (alpha + digits + sum(map(str.isalnum, others))) / len(text),
-        "alpha_fraction": (alpha + sum(map(str.isalpha, others))) / len(text),
+        "alphanum_fraction": (alpha + digits) / len(text),
+        "alpha_fraction": alpha / len(text),
     }
 
 
-def _line_lengths(text: str, data: bytes) -> tuple[int, int, int]:
+def _code_type(text: str) -> type[np.uint8] | type[np.uint32]:
+    return np.uint8 if text.isascii() else np.uint32
+
+
+def _letters_and_digits(codes: Codes) -> tuple[int, int]:
+    """How many characters str.isalpha and, of the others, str.isalnum are true of."""
+    if codes.dtype == np.uint8:
+        # Unsigned numbers wrap around, so that one comparison takes a whole range.
+        return int(np.count_nonzero(((codes | 32) - 97) < 26)), int(np.count_nonzero((codes - 48) < 10))
+    rare = codes[codes >= _TABLE_CODES]
+    kinds = _kinds()[codes[codes < _TABLE_CODES] if len(rare) else codes]
+    alpha, alphanum = int(np.count_nonzero(kinds == 2)), int(np.count_nonzero(kinds))
+    for character in map(chr, rare.tolist()):
+        alpha += character.isalpha()
+        alphanum += character.isalnum()
+    return alpha, alphanum - alpha
+
+
+@cache
+def _kinds() -> Codes:
+    """2 for letters, 1 for other characters that are alphanumeric, by code."""
+    characters = map(chr, range(_TABLE_CODES))
+    return np.array([2 * c.isalpha() or int(c.isalnum()) for c in characters], np.uint8)
+
+
+def _line_lengths(text: str, codes: Codes) -> tuple[int, int, int]:
     """Number of lines, their characters together, and those of the longest, as `str.splitlines` divides them.
 
-    text: not empty. data: `text` in UTF-8.
+    text: not empty. codes: its characters.
     """
-    if len(text) != len(data) or any(separator in data for separator in _SEPARATORS):
+    if any(separator in text for separator in _SEPARATORS):
         lengths = list(map(len, text.splitlines()))
         return len(lengths), sum(lengths), max(lengths)
-    # Plain ASCII with newlines only, as most files are: where they stand tells all without making the lines.
-    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    # Newlines only, as in most files: where they stand tells all without making the lines.
+    ends = np.flatnonzero(codes == ord("\n"))
     if not len(ends):
-        return 1, len(data), len(data)
-    rest = len(data) - 1 - int(ends[-1])
+        return 1, len(text), len(text)
+    rest = len(text) - 1 - int(ends[-1])
     longest = max(int(ends[0]), int((ends[1:] - ends[:-1]).max(initial=1)) - 1, rest)
-    return len(ends) + bool(rest), len(data) - len(ends), longest
+    return len(ends) + (rest > 0), len(text) - len(ends), longest
 
 
 class KnownBlobs:

@@ -23,7 +23,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from re import _parser as parser  # type: ignore[attr-defined]
+from typing import Any, NamedTuple
 
 import regex
 
@@ -59,12 +60,19 @@ _MANPAGE = re.compile(rb"^[.'][ \t]*(?:TH|Dd|Dt)[ \t]+\S", re.MULTILINE)
 Pattern = regex.Pattern[str]
 
 
+class Test(NamedTuple):
+    """A pattern, and a text that all it matches contains ("" if none is known): far quicker to look for."""
+
+    literal: str
+    pattern: Pattern
+
+
 class Rule(NamedTuple):
     """One heuristic: these languages, if a pattern of each group of `required` and none of `forbidden` is found."""
 
     languages: list[str]
-    required: list[list[Pattern]]
-    forbidden: list[Pattern]
+    required: list[list[Test]]
+    forbidden: list[Test]
 
 
 _SEGMENT_START = re.compile(r"^\((?:\?:)?\^\|\\?/\)")
@@ -170,9 +178,41 @@ def _data() -> _Data:
 def _rules(extension: str) -> tuple[Rule, ...]:
     """The heuristics of an extension, compiled when a file first needs them."""
     return tuple(
-        Rule(languages, [[_pattern(p) for p in group] for group in required], [_pattern(p) for p in forbidden])
+        Rule(languages, [[_test(p) for p in group] for group in required], [_test(p) for p in forbidden])
         for languages, required, forbidden in _data().heuristics.get(extension, [])
     )
+
+
+def _test(text: str) -> Test:
+    return Test(_literal(text), _pattern(text))
+
+
+def _literal(text: str) -> str:
+    """The longest text that every match of a pattern contains as a whole; "" if the pattern's grammar is not re's."""
+    try:
+        parsed = parser.parse(text, re.MULTILINE | re.ASCII)
+    except (re.error, RecursionError):
+        return ""
+    if parsed.state.flags & re.IGNORECASE:
+        return ""
+    runs = [""]
+
+    def walk(items: Iterable[tuple[object, Any]]) -> None:
+        for kind, value in items:
+            if kind is parser.LITERAL:
+                runs[-1] += chr(value)
+            elif kind is parser.SUBPATTERN and not value[1]:
+                walk(value[3])
+            elif kind in (parser.MAX_REPEAT, parser.MIN_REPEAT, parser.POSSESSIVE_REPEAT) and value[0] > 0:
+                runs.append("")
+                walk(value[2])
+                runs.append("")
+            elif kind not in (parser.AT, parser.ASSERT, parser.ASSERT_NOT):
+                # A choice, a class, something that need not be there: what it matches is not known.
+                runs.append("")
+
+    walk(parsed)
+    return max(runs, key=len)
 
 
 def _pattern(text: str) -> Pattern:
@@ -351,9 +391,9 @@ def _heuristic_languages(extension: str, content: bytes) -> Sequence[str]:
     return ()
 
 
-def _any(patterns: Iterable[Pattern], text: str) -> bool:
+def _any(tests: Iterable[Test], text: str) -> bool:
     try:
-        return any(pattern.search(text, timeout=_HEURISTIC_SECONDS) for pattern in patterns)
+        return any(test.literal in text and test.pattern.search(text, timeout=_HEURISTIC_SECONDS) for test in tests)
     except TimeoutError:
         return False
 

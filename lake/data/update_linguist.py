@@ -74,7 +74,7 @@ def rule(entry: dict[str, Any], named: dict[str, Any]) -> list[Any]:
 
 def aliases(languages: dict[str, Any]) -> dict[str, str]:
     """What a modeline or another version of the data may call a language: its name with hyphens and its aliases."""
-    found = {}
+    found: dict[str, str] = {}
     for name, entry in languages.items():
         for alias in (re.sub(r"\s", "-", name), *entry.get("aliases", [])):
             found.setdefault(alias.lower(), name)

@@ -44,8 +44,8 @@ def _visits(request: Request, paths: list[Path]) -> Iterator[Visit | Failure]:
                     lost[found.repo_name].append(Lost(where, found.reason, found.value, found.threshold))
                 continue
             folder = "issues" if found.kind == "issue" else "pulls"
-            name, data = f"{folder}/{found.number}.txt".encode(), found.text.encode()
-            texts[found.repo_name][name] = Entry(name, FILE, data, len(data))
+            at, data = f"{folder}/{found.number}.txt".encode(), found.text.encode()
+            texts[found.repo_name][at] = Entry(at, FILE, data, len(data))
             urls[found.repo_name] = found.repo_url
         for reason, values in unread.items():
             lines = f"{len(values)} of its lines" if len(values) > 1 else "a part of it"

@@ -678,3 +678,37 @@ with ThreadPoolExecutor(8) as pool:
 assert found == {"C++"}, found
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "literal"),
+    [
+        (r"^\s*foo(?:bar)+baz", "foo"),
+        (r"a(?:b|c)defg", "defg"),
+        (r"(?i)abc", ""),
+        (r"x(?i:abc)yz", "yz"),
+        (r"foo(?=bar)baz", "foobaz"),
+        (r"ab?c*(?:def)?g", "a"),
+        (r"\h+x", ""),
+        (r"(?<n>x)\g<n>", ""),
+        (r"(?:(a)|b)(cd(ef))", "cdef"),
+    ],
+)
+def test_a_literal_is_part_of_every_match(pattern, literal):
+    assert linguist._literal(pattern) == literal
+
+
+def test_literals_change_no_answer():
+    """Each heuristic with its literals and without, over the texts of this project and of what it is built on."""
+    texts = [path.read_text(errors="replace")[:20_000] for path in Path(json.__file__).parents[1].rglob("*.py")][:300]
+    tests = {
+        test.literal: test.pattern
+        for extension in linguist._data().heuristics
+        for rule in linguist._rules(extension)
+        for test in (*(t for group in rule.required for t in group), *rule.forbidden)
+    }
+    assert sum(map(bool, tests)) > 100
+    for literal, pattern in tests.items():
+        for text in texts[:: 7 if literal else 60]:
+            if pattern.search(text, timeout=5):
+                assert literal in text
