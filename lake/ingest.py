@@ -379,7 +379,7 @@ class _Run:
         self.last = None
         if visit.followed and visit.revision_id is not None:
             files = pa.concat_tables(opened.tables) if opened.tables else self.schemas["files"].empty_table()
-            self.last = LastVisit(visit.revision_id, visit.visit_date, files, drops)
+            self.last = LastVisit(visit.repo_url, visit.revision_id, visit.visit_date, files, drops)
         directory = visit.directory_id
         if directory is None and visit.base is None and not visit.lost and None not in opened.ids:
             entries = zip(visit.entries, opened.ids, strict=True)
@@ -398,8 +398,10 @@ class _Run:
 
     def _base(self, visit: Visit) -> LastVisit:
         """The visit that `visit` is a difference from: the one just read, or one in the lake."""
-        before = self.last if self.last is not None else self.seen.last(visit.repo_url)
-        if before is None or before.revision_id != visit.base:
+        if self.last is not None and (self.last.repo_url, self.last.revision_id) == (visit.repo_url, visit.base):
+            return self.last
+        before = self.seen.at(visit.repo_url, str(visit.base))
+        if before is None:
             raise LakeError(f"{visit.source}: {visit.repo_name} builds on {visit.base}, which the lake does not have")
         return before
 

@@ -29,8 +29,9 @@ EXPECTED = frozenset(
 
 @dataclass(frozen=True)
 class LastVisit:
-    """The latest visit of an origin, with nothing lost that another try might find. files, drops: its rows."""
+    """A visit that a next one may build on. files, drops: its rows."""
 
+    repo_url: str
     revision_id: str
     visit_date: datetime
     files: pa.Table = field(repr=False)
@@ -87,20 +88,26 @@ class Seen:
         return self._visits.get(repo_url, {}) | self._made.get(repo_url, {})
 
     def last(self, repo_url: str) -> LastVisit | None:
-        """The latest visit of an origin in the lake; None if there is none that a next one can build on."""
+        """The latest visit of an origin in the lake; None if there is none, or it lost what may be found next time."""
         with self._lock:
             dates = self._visits.get(repo_url)
             if not dates:
                 return None
             date = max(dates)
             revision = dates[date]
-            if revision is None:
-                return None
-            drops = self._rows("drops", repo_url, date)
-            drops = drops.filter(pc.equal(drops["stage"], "ingest"))
-            if not set(drops["reason"].to_pylist()) <= EXPECTED:
-                return None
-            return LastVisit(revision, date, self._rows("files", repo_url, date), drops)
+            found = self._visit(repo_url, date, revision) if revision is not None else None
+            return found if found is not None and set(found.drops["reason"].to_pylist()) <= EXPECTED else None
+
+    def at(self, repo_url: str, revision: str) -> LastVisit | None:
+        """The latest visit of an origin at `revision`, whatever it lost."""
+        with self._lock:
+            dates = [date for date, found in self._visits.get(repo_url, {}).items() if found == revision]
+            return self._visit(repo_url, max(dates), revision) if dates else None
+
+    def _visit(self, repo_url: str, date: datetime, revision: str) -> LastVisit:
+        drops = self._rows("drops", repo_url, date)
+        drops = drops.filter(pc.equal(drops["stage"], "ingest"))
+        return LastVisit(repo_url, revision, date, self._rows("files", repo_url, date), drops)
 
     def _rows(self, name: str, repo_url: str, date: datetime) -> pa.Table:
         table = self._catalog.load_table((NAMESPACE, name))

@@ -159,6 +159,19 @@ def test_all_tags_read_each_content_once(lake, repo):
     assert lake.ingest(f"git:{repo}", all_tags=True)["skipped_visits"] == 3
 
 
+def test_a_visit_builds_on_one_that_was_skipped(lake, repo, git):
+    lake.ingest(f"git:{repo}", all_tags=True)
+    lake.ingest(f"git:{repo}")
+    (repo / "a.py").write_text("a = 4\n")
+    git(repo, "commit", "-qam", "v4")
+    git(repo, "tag", "v4")
+    report = lake.ingest(f"git:{repo}", all_tags=True)
+    assert (report["visits"], report["skipped_visits"], report["read_files"]) == (1, 3, 1)
+    assert stored(
+        lake, "revision_id = (SELECT max_by(revision_id, visit_date) FROM repos WHERE branch_name = 'v4')"
+    ) == (listed(git, repo))
+
+
 def test_tags_of_the_same_second_stay_apart(lake, repo, git):
     for number in range(3):
         (repo / "a.py").write_text(f"a = {number + 10}\n")
