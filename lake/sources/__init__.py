@@ -24,6 +24,10 @@ SCHEMES = {
     "folder": ("folder", "visits"),
     "pyenv": ("pyenv", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
+    "archive": ("archive", "visits"),
+    "pypi": ("packages", "pypi"),
+    "npm": ("packages", "npm"),
+    "deb-src": ("packages", "debian"),
 }
 
 
