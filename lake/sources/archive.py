@@ -90,7 +90,7 @@ def _visit(request: Request, get: Callable[[], Path], url: str) -> Iterator[Visi
         yield Failure(request.source, str(error), error.reason)
         return
     except Fault as fault:
-        yield Failure(request.source, f"{request.source}: {fault.message}", fault.reason)
+        yield Failure(request.source, f"{request.source}: {fault}", fault.reason)
         return
     where = origin(url)
     name = where.name.rsplit("/", 1)[-1]
@@ -169,17 +169,17 @@ class _Part(io.RawIOBase):
 
 @dataclass(frozen=True)
 class Tree:
-    """What an archive holds. spool: the file it was unpacked into, if it was."""
+    """What an archive holds. temporary: files that are no longer needed when it has been read."""
 
     entries: Sequence[Entry]
     lost: Sequence[Lost]
     reader: Reader
-    spool: Path | None = None
+    temporary: tuple[Path, ...] = ()
 
     def release(self) -> None:
-        """Remove the unpacked file."""
-        if self.spool is not None:
-            self.spool.unlink(missing_ok=True)
+        """Remove the temporary files."""
+        for path in self.temporary:
+            path.unlink(missing_ok=True)
 
     def content(self, path: bytes, most: int = 1 << 20) -> bytes | None:
         """The first `most` bytes of one file of it; None if it has no such file or it cannot be read."""
@@ -196,38 +196,40 @@ class Tree:
 
 
 def opened(path: Path, scratch: Path, *, strip: bool = True) -> Tree:
-    """What the archive at `path` holds. strip: leave the one folder that everything lies in out of the paths.
+    """What the archive at `path` holds; one in `scratch` is removed when it is no longer needed.
 
-    Raises Fault if nothing of it can be read, OSError if the disk fails.
+    strip: leave the one folder that everything lies in out of the paths. Raises Fault if nothing of it can be read,
+    OSError if the disk fails.
     """
     with path.open("rb") as stream:
         head = stream.read(tar.BLOCK)
     if not head:
         raise Fault("empty", f"{path.name} is empty")
+    own = (path,) if path.parent == scratch else ()
     if head.startswith(zips.MAGIC):
         found, fault = zips.members(path)
         found, fault = _bounded(found, path.stat().st_size, fault)
-        return _checked(path.name, found, fault, zips.Zip(path, scratch), None, strip=strip)
+        return _checked(path.name, found, fault, zips.Zip(path, scratch), own, strip=strip)
     if tar.is_tar(head):
         found, fault = _tar_members(path, None)
-        return _checked(path.name, found, fault, Spans((path,)), None, strip=strip)
+        return _checked(path.name, found, fault, Spans((path,)), own, strip=strip)
     if not head.startswith(tuple(tar.MAGIC.values())):
         raise Fault("unknown-format", f"{path.name} is no tar, gzip, bzip2, xz, zstd or zip file")
     spool, fault = unpack(path, scratch)
     try:
-        return _opened_tar(path.name, spool, fault, strip=strip)
+        return _opened_tar(path.name, spool, fault, (spool, *own), strip=strip)
     except BaseException:
         spool.unlink()
         raise
 
 
-def _opened_tar(name: str, spool: Path, fault: Fault | None, *, strip: bool) -> Tree:
+def _opened_tar(name: str, spool: Path, fault: Fault | None, temporary: tuple[Path, ...], *, strip: bool) -> Tree:
     """What the unpacked file holds, if it is a tar. fault: what ended the unpacking early."""
     with spool.open("rb") as stream:
         head = stream.read(tar.BLOCK)
     if tar.is_tar(head):
         found, fault = _tar_members(spool, fault, ends=True)
-        return _checked(name, found, fault, Spans((spool,)), spool, strip=strip)
+        return _checked(name, found, fault, Spans((spool,)), temporary, strip=strip)
     if fault is not None and len(head) < tar.BLOCK:
         raise Fault(fault.reason, f"{name}: {fault.message}")
     raise Fault("unknown-format", f"{name} is compressed, but what it holds is no tar file")
@@ -293,7 +295,7 @@ def _bounded(found: list[Member], length: int, fault: Fault | None) -> tuple[lis
 
 
 def _checked(
-    name: str, found: Sequence[Member], fault: Fault | None, reader: Reader, spool: Path | None, *, strip: bool
+    name: str, found: Sequence[Member], fault: Fault | None, reader: Reader, temporary: tuple[Path, ...], *, strip: bool
 ) -> Tree:
     """The members that are files of a tree. Raises `fault` if there are none."""
     entries, lost = tree(found, strip=strip)
@@ -301,7 +303,7 @@ def _checked(
         if not entries:
             raise Fault(fault.reason, f"{name}: {fault.message}")
         lost.append(Lost(b"", fault.reason, f"{name}: {fault.message}"))
-    return Tree(entries, lost, reader, spool)
+    return Tree(entries, lost, reader, temporary)
 
 
 def tree(found: Iterable[Member], *, strip: bool) -> tuple[list[Entry], list[Lost]]:

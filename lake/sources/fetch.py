@@ -103,7 +103,7 @@ def file(url: str, request: Request, checksum: Checksum | None = None) -> Path:
         kept = folder / f"{checksum.algorithm}-{checksum.value}"
         if kept.exists():
             try:
-                checksum.check(kept, url)
+                checksum.check(kept, str(kept))
             except Unusable:
                 kept.unlink()
             else:
@@ -174,7 +174,7 @@ def _download(url: str, request: Request, part: IO[bytes]) -> None:
             for piece in _pieces(response, request.timeout, decode=False):
                 part.write(piece)
                 if part.tell() > MOST_BYTES:
-                    raise Unusable("too-large", f"{shown(url)}: it has more than {MOST_BYTES} bytes")
+                    raise Unusable("too-large", f"it has more than {MOST_BYTES} bytes")
 
     with _session() as session:
         _persist(url, ask)
@@ -211,10 +211,10 @@ def _answer(
         if status in _PASSING:
             raise _Passing(f"the server answered {status} {response.reason}", _after(response.headers))
         if status in {404, 410}:
-            raise Unusable("not-found", f"{shown(url)}: there is nothing ({status})")
+            raise Unusable("not-found", f"there is nothing ({status})")
         if status not in {200, 206}:
             hint = "; it needs a password" if status in {401, 403, 407} else ""
-            raise Unusable("refused", f"{shown(url)}: the server answered {status} {response.reason}{hint}")
+            raise Unusable("refused", f"the server answered {status} {response.reason}{hint}")
         yield response
 
 
@@ -233,9 +233,11 @@ def _translated(timeout: float) -> Iterator[None]:
     except requests.exceptions.SSLError as error:
         raise Unusable("refused", f"the server's certificate is not trusted: {error}") from error
     except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
-        raise _Passing(f"the connection failed: {error}") from error
+        # The reason inside, as the outer text has the whole address.
+        reason = getattr(error.args[0], "reason", error) if error.args else error
+        raise _Passing(f"the connection failed: {reason}") from error
     except requests.RequestException as error:
-        raise Unusable("refused", f"it cannot be asked: {error}") from error
+        raise Unusable("refused", f"it cannot be asked: {type(error).__name__}") from error
 
 
 def _persist(url: str, ask: Callable[[], T]) -> T:
@@ -255,8 +257,7 @@ def _persist(url: str, ask: Callable[[], T]) -> T:
     except _Passing as error:
         raise Unusable("unreachable", f"{shown(url)}: {error}; tried {ATTEMPTS} times") from error
     except Unusable as error:
-        text = str(error)
-        raise error if shown(url) in text else Unusable(error.reason, f"{shown(url)}: {text}") from None
+        raise Unusable(error.reason, f"{shown(url)}: {error}") from error
 
 
 def _after(headers: Mapping[str, str]) -> float | None:
