@@ -26,6 +26,7 @@ import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -330,7 +331,7 @@ def tree(found: Iterable[Member], *, strip: bool) -> tuple[list[Entry], list[Los
     entries = []
     # A slash at the end puts a file right before what lies below it.
     paths = sorted(kept, key=lambda path: path + b"/")
-    for path, following in zip(paths, [*paths[1:], b""], strict=True):
+    for path, following in pairwise([*paths, b""]):
         member, below = kept[path], path[len(top) :]
         if following.startswith(path + b"/"):
             lost.append(Lost(below, "name-conflict", "another member lies below it as if it were a folder"))

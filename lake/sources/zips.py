@@ -97,8 +97,10 @@ def unpacked(stream: BinaryIO, place: Place) -> Iterator[bytes]:
 
 
 def _local(stream: BinaryIO, offset: int) -> tuple[int, ...]:
-    stream.seek(offset)
-    data = stream.read(_LOCAL.size)
+    # A damaged directory may name a place before the file, or one that is no number of a file's offset.
+    inside = 0 <= offset < stream.seek(0, 2)
+    stream.seek(offset if inside else 0)
+    data = stream.read(_LOCAL.size) if inside else b""
     if len(data) < _LOCAL.size or not data.startswith(MAGIC[0]):
         raise Fault("corrupt", f"no member begins at byte {offset}")
     return (0, *_LOCAL.unpack(data)[1:])
