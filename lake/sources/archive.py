@@ -57,14 +57,23 @@ def visits(request: Request) -> Iterator[Visit | Failure]:
     """
     request.without_history("an archive")
     if is_url(request.rest):
-        return _visit(request, lambda: fetch.file(request.rest, request), origin(request.rest).url)
+        try:
+            url = origin(request.rest).url
+        except ValueError as error:
+            raise SourceError(f"{request.source}: this is no address: {error}") from error
+        return _visit(without_secrets(request), lambda: fetch.file(request.rest, request), url)
     path = local(request)
     return _visit(request, lambda: path, path.as_uri())
 
 
 def is_url(text: str) -> bool:
     """Whether this is the address of something to download."""
-    return urlsplit(text).scheme.lower() in {"http", "https"}
+    return re.match(r"https?://", text, re.IGNORECASE) is not None
+
+
+def without_secrets(request: Request) -> Request:
+    """The request with an address in its source that shows no password: the source is written into the lake."""
+    return replace(request, source=request.source.removesuffix(request.rest) + fetch.shown(request.rest))
 
 
 def local(request: Request) -> Path:

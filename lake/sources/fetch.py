@@ -236,8 +236,8 @@ def _translated(timeout: float) -> Iterator[None]:
         # The reason inside, as the outer text has the whole address.
         reason = getattr(error.args[0], "reason", error) if error.args else error
         raise _Passing(f"the connection failed: {reason}") from error
-    except requests.RequestException as error:
-        raise Unusable("refused", f"it cannot be asked: {type(error).__name__}") from error
+    except (requests.RequestException, ValueError) as error:
+        raise Unusable("refused", f"it is no address that can be asked ({type(error).__name__})") from error
 
 
 def _persist(url: str, ask: Callable[[], T]) -> T:
@@ -272,7 +272,5 @@ def _after(headers: Mapping[str, str]) -> float | None:
 
 
 def shown(url: str) -> str:
-    """An address without the user, password and query, which may be secret."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
+    """An address without the user, password, query and fragment, which may be secret."""
+    return re.sub(r"^([A-Za-z]+://)[^/?#]*@", r"\1", re.split(r"[?#]", url, maxsplit=1)[0])

@@ -22,10 +22,10 @@ from email.utils import parsedate_to_datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urldefrag, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
 from packaging.utils import InvalidName, InvalidWheelFilename, canonicalize_name, parse_wheel_filename
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ...engine.errors import SourceError
 from . import FILE, Entry, Failure, Lost, Request, Visit, archive, fetch
@@ -39,7 +39,7 @@ from .when import NOW, Point, parse_date, stops
 _INDEX_TYPES = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.01"
 # Scoped or not, as the registry has ever taken them (https://docs.npmjs.com/cli/configuring-npm/package-json#name).
 _NPM_NAME = re.compile(r"(?:@[\w~-][\w.~-]*/)?[\w~!'()*-][\w.~!'()*-]*", re.ASCII)
-_SEMVER = re.compile(r"(\d+)\.(\d+)\.(\d+)(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
+_SEMVER = re.compile(r"(\d{1,18})\.(\d{1,18})\.(\d{1,18})(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?", re.ASCII)
 _SDIST_SUFFIXES = (".tar.gz", ".zip", ".tar.bz2", ".tar.xz", ".tgz")
 
 
@@ -82,7 +82,7 @@ def pypi(request: Request) -> Iterator[Visit | Failure]:
             Version(version)
     except InvalidName:
         raise SourceError(f"{request.source}: {name!r} is no name of a Python package; write pypi:NAME") from None
-    except InvalidVersion:
+    except ValueError:
         raise SourceError(f"{request.source}: {version!r} is no version; write pypi:NAME==VERSION") from None
     if equals:
         request.without_history("one version of a package")
@@ -174,7 +174,7 @@ def _visit(request: Request, package: _Package, date: datetime, release: Release
     try:
         path = fetch.file(release.url, request, release.checksum)
         # A wheel has no folder around it, though all it holds may lie in one.
-        tree = archive.opened(path, request.scratch, strip=not urlsplit(release.url).path.endswith(".whl"))
+        tree = archive.opened(path, request.scratch, strip=not fetch.shown(release.url).endswith(".whl"))
     except Unusable as error:
         return Failure(name, str(error), error.reason)
     except Fault as fault:
@@ -216,7 +216,7 @@ def _pypi_package(name: str, index: str, request: Request) -> _Package:
     def find(text: str) -> Release | None:
         try:
             wanted = Version(text)
-        except InvalidVersion:
+        except ValueError:
             return None
         return next((release for release in releases if release.key == wanted), None)
 
@@ -231,25 +231,38 @@ def _json_files(answer: fetch.Document) -> Iterator[Release]:
     stated = _parsed(answer)
     if not str(_item(stated, "meta", "api-version") or "1.0").startswith("1."):
         raise Unusable("unsupported", f"{fetch.shown(answer.url)}: a newer form of index than this version reads")
-    for file in _item(stated, "files") or []:
+    files = _item(stated, "files")
+    for file in files if isinstance(files, list) else ():
         name, url = _item(file, "filename"), _item(file, "url")
         if isinstance(name, str) and isinstance(url, str):
             hashes = _item(file, "hashes")
             digests = {str(k): str(v) for k, v in hashes.items()} if isinstance(hashes, dict) else {}
             date = parse_date(str(_item(file, "upload-time")))
             withdrawn = bool(_item(file, "yanked"))
-            yield Release(name, None, True, date, urljoin(answer.url, url), fetch.strongest(digests), withdrawn)
+            yield Release(name, None, True, date, _joined(answer.url, url), fetch.strongest(digests), withdrawn)
 
 
 def _html_files(answer: fetch.Document) -> Iterator[Release]:
     """The files of a PEP 503 answer; `version` is the name of the file still."""
     parser = _Links()
-    parser.feed(answer.data.decode("utf-8", "replace"))
+    try:
+        parser.feed(answer.data.decode("utf-8", "replace"))
+    except AssertionError as error:
+        # html.parser has no other error for a declaration it does not know.
+        raise Unusable("corrupt", f"{fetch.shown(answer.url)}: the index is no HTML: {error}") from error
     for href, withdrawn in parser.links:
-        url, fragment = urldefrag(urljoin(urljoin(answer.url, parser.base), href))
+        url, _, fragment = _joined(_joined(answer.url, parser.base), href).partition("#")
         algorithm, _, digest = fragment.partition("=")
-        name = unquote(urlsplit(url).path.rsplit("/", 1)[-1])
+        name = unquote(url.partition("?")[0].rsplit("/", 1)[-1])
         yield Release(name, None, True, None, url, fetch.strongest({algorithm: digest}), withdrawn)
+
+
+def _joined(base: str, url: str) -> str:
+    """`url` as seen from `base`; what is no address stays as it is, and fails when it is asked for."""
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return url
 
 
 class _Links(HTMLParser):
@@ -282,7 +295,7 @@ def _parse_filename(filename: str, name: str) -> tuple[Version, int] | None:
                 for dash in re.finditer("-", stem):
                     if canonicalize_name(stem[: dash.start()]) == name:
                         return Version(stem[dash.end() :]), rank
-    except (InvalidWheelFilename, InvalidVersion):
+    except (InvalidWheelFilename, ValueError):
         return None
     return None
 
@@ -309,7 +322,7 @@ def _npm_package(name: str, registry: str, request: Request) -> _Package:
         checksum = checksum or fetch.strongest({"sha1": str(_item(about, "dist", "shasum"))})
         key = (*(int(number) for number in parsed.group(1, 2, 3)), parsed[4] is None, parsed[4] or "")
         date = parse_date(str(_item(stated, "time", version)))
-        releases[version] = Release(version, key, parsed[4] is None, date, urljoin(answer.url, url), checksum)
+        releases[version] = Release(version, key, parsed[4] is None, date, _joined(answer.url, url), checksum)
 
     def find(text: str) -> Release | None:
         return releases.get(text) or releases.get(str(_item(stated, "dist-tags", text)))
@@ -346,8 +359,9 @@ def _item(stated: Any, *keys: str) -> Any:
 def debian(request: Request) -> Iterator[Visit | Failure]:
     """One visit of a Debian source package. Raises SourceError if the .dsc is a file that is not there."""
     request.without_history("a Debian source package")
-    path = None if archive.is_url(request.rest) else archive.local(request)
-    return _debian_visit(request, path)
+    if archive.is_url(request.rest):
+        return _debian_visit(archive.without_secrets(request), None)
+    return _debian_visit(request, archive.local(request))
 
 
 def _debian_visit(request: Request, path: Path | None) -> Iterator[Visit | Failure]:

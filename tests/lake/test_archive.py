@@ -426,12 +426,26 @@ def test_numbers_that_hang_other_readers_are_damage(read):
 
 
 def test_an_archive_that_is_not_there_is_an_error_in_words(lake, tmp_path):
-    for rest in (tmp_path / "none.tar", tmp_path, "x\0y"):
+    for rest in (tmp_path / "none.tar", tmp_path, "x\0y", "http://[/x.tar"):
         with pytest.raises(codelake.SourceError):
             lake.ingest(f"archive:{rest}")
     (tmp_path / "a.tar").write_bytes(tar_of(("a", b"")))
     with pytest.raises(codelake.SourceError, match="has no history"):
         lake.ingest(f"archive:{tmp_path / 'a.tar'}", at="2024")
+
+
+def test_an_archive_by_its_address(lake, web):
+    web.pages["/pool/name-1.0.tar.gz"] = gzip.compress(tar_of(("name-1.0/a.py", b"x = 1\n")))
+    secret = web.url.replace("//", "//user:secret@")
+    report = lake.ingest(
+        f"archive:{secret}/pool/name-1.0.tar.gz?token=secret", f"archive:{secret}/gone.tar?token=secret"
+    )
+    assert (report["visits"], len(report.failures)) == (1, 1)
+    rows = lake.sql("SELECT repo_name, repo_url, host, source FROM repos").fetchall()
+    url = f"{web.url}/pool/name-1.0.tar.gz"
+    assert rows == [("name-1.0", url, "127.0.0.1", f"archive:{url}")]
+    assert lake.sql("SELECT repo_name, reason FROM drops").fetchall() == [(f"archive:{web.url}/gone.tar", "not-found")]
+    assert "secret" not in str([report, lake.log()])
 
 
 def test_many_files_are_read_by_processes(lake, tmp_path):

@@ -141,9 +141,9 @@ def test_a_silent_server_is_given_up(web, request_):
     assert left(request_) == []
 
 
-def test_nobody_there(request_, unused_tcp_port=1):
+def test_nobody_there(request_):
     with pytest.raises(Unusable, match="connection failed") as told:
-        fetch.file(f"http://127.0.0.1:{unused_tcp_port}/x?token=secret", request_)
+        fetch.file("http://127.0.0.1:1/x?token=secret", request_)
     assert told.value.reason == "unreachable"
     assert "secret" not in str(told.value)
 
@@ -191,6 +191,16 @@ def test_too_large_is_given_up(web, request_, monkeypatch):
 
 def sent_on(where):
     return lambda handler: handler.answer(302, headers={"Location": where})
+
+
+@pytest.mark.parametrize("where", ["http://[", "http://a..b/", "//"])
+def test_what_is_no_address_cannot_be_asked(web, request_, where):
+    web.pages["/x"] = sent_on(where)
+    with pytest.raises(Unusable):
+        fetch.file(f"{web.url}/x", request_)
+    if where.startswith("http"):
+        with pytest.raises(Unusable):
+            fetch.file(where, request_)
 
 
 def test_redirections_end(web, request_):
