@@ -39,12 +39,27 @@ def directory_id(entries: Iterable[tuple[bytes, str, str]]) -> str:
     return _tree(root).hex()
 
 
-def _tree(node: dict[bytes, object]) -> bytes:
+def _tree(root: dict[bytes, object]) -> bytes:
+    # Not by recursion: a path may have more parts than Python has frames.
+    digests: dict[int, bytes] = {}
+    todo = [(root, False)]
+    while todo:
+        node, below_done = todo.pop()
+        folders = [child for child in node.values() if isinstance(child, dict)]
+        if below_done or not folders:
+            digests[id(node)] = _node(node, digests)
+        else:
+            todo.append((node, True))
+            todo += [(folder, False) for folder in folders]
+    return digests[id(root)]
+
+
+def _node(node: dict[bytes, object], digests: dict[int, bytes]) -> bytes:
     rows = []
     for name, child in node.items():
         if isinstance(child, dict):
             # git sorts a directory as if its name ended in a slash
-            rows.append((name + b"/", TREE_MODE.encode(), name, _tree(child)))
+            rows.append((name + b"/", TREE_MODE.encode(), name, digests.pop(id(child))))
         else:
             assert isinstance(child, tuple)
             mode, identifier = child

@@ -27,6 +27,10 @@ SCHEMES = {
     "pyenv": ("pyenv", "visits"),
     "gharchive": ("gharchive", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
+    "archive": ("archive", "visits"),
+    "pypi": ("packages", "pypi"),
+    "npm": ("packages", "npm"),
+    "deb-src": ("packages", "debian"),
 }
 
 

@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 
 from ...engine.errors import SourceError
 from . import EXECUTABLE, FILE, Entry, Failure, Lost, Request, Visit
+from .declared import in_core_metadata
 from .folder import listing
 
 # CPython's own licence (LICENSE in its repository) in SPDX's list.
@@ -73,7 +74,7 @@ def _visits(
             visit_date=request.started,
             host="pypi.org",
             revision_id=distribution.version,
-            declared_license=_declared_license(cast("Message", distribution.metadata)),
+            declared_license=in_core_metadata(cast("Message", distribution.metadata)),
             entries=entries,
             lost=lost,
             of=len(found),
@@ -128,20 +129,6 @@ def _entries(distribution: Distribution, names: list[str], prefix: Path) -> tupl
             continue
         entries[path] = Entry(path, EXECUTABLE if status.st_mode & stat.S_IXUSR else FILE, at, status.st_size)
     return [entries[path] for path in sorted(entries)], lost
-
-
-def _declared_license(metadata: Message) -> str | None:
-    """What the metadata says of the licence, most trusted first, one candidate a line."""
-    expression = metadata.get("License-Expression")
-    if expression and expression.strip():
-        return str(expression).strip()
-    lines = []
-    named = str(metadata.get("License") or "").strip()
-    if named and named.upper() != "UNKNOWN":
-        # Some put the whole text here: its first line is its title.
-        lines.append(named.splitlines()[0].strip())
-    lines += [str(c).strip() for c in metadata.get_all("Classifier", []) if str(c).startswith("License ::")]
-    return "\n".join(line for line in lines if line) or None
 
 
 def standard_library(request: Request) -> Iterator[Visit | Failure]:
