@@ -26,6 +26,7 @@ SCHEMES = {
     "hg": ("hg", "visits"),
     "pyenv": ("pyenv", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
+    "svn": ("svn", "visits"),
 }
 
 

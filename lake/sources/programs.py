@@ -228,6 +228,7 @@ class Spool:
             chunk = stream.read(min(left, _CHUNK))
             if not chunk:
                 self._file.seek(self._end)
+                self._file.truncate()
                 raise EOFError(f"{left} of {size} bytes are missing")
             for each in (hasher, *others):
                 each.update(chunk)
@@ -235,6 +236,29 @@ class Spool:
             left -= len(chunk)
         offset, self._end = self._end, self._end + size
         return Text(self.path, offset, size, hasher.hexdigest())
+
+    def add_chunks(self, chunks: Iterator[bytes], *others: "hashlib._Hash") -> Text:
+        """A content whose length is not known before."""
+        size = 0
+        try:
+            for chunk in chunks:
+                for each in others:
+                    each.update(chunk)
+                self._file.write(chunk)
+                size += len(chunk)
+        except BaseException:
+            self._file.seek(self._end)
+            self._file.truncate()
+            raise
+        hasher = content_hasher(size)
+        text = Text(self.path, self._end, size, "")
+        self._end += size
+        self.flush()
+        with Path(self.path).open("rb") as stream:
+            stream.seek(text.offset)
+            while chunk := stream.read(_CHUNK):
+                hasher.update(chunk)
+        return replace(text, blob_id=hasher.hexdigest())
 
     def flush(self) -> None:
         """Let readers see what was added."""
@@ -244,6 +268,13 @@ class Spool:
         """Remove the file."""
         self._file.close()
         Path(self.path).unlink(missing_ok=True)
+
+
+def read_text(text: Text, size: int = -1) -> bytes:
+    """A content, or its first `size` bytes. Spools it is in must be flushed."""
+    with Path(text.path).open("rb") as stream:
+        stream.seek(text.offset)
+        return stream.read(text.size if size < 0 else min(size, text.size))
 
 
 class _Part(io.RawIOBase):
