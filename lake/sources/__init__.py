@@ -23,6 +23,7 @@ FILE, EXECUTABLE, SYMLINK, SUBMODULE = "100644", "100755", "120000", "160000"
 # scheme -> module of this folder and its function.
 SCHEMES = {
     "folder": ("folder", "visits"),
+    "git": ("git", "visits"),
     "hg": ("hg", "visits"),
     "pyenv": ("pyenv", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
@@ -54,6 +55,14 @@ class Lost:
     reason: str
     message: str
     threshold: str | None = None
+
+
+class Broken(OSError):
+    """A content that turns out bad while it is read: why in one word, and what was found."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Opened(NamedTuple):
