@@ -139,7 +139,7 @@ def _visits(request: Request, hg: Program, where: Origin, asked: str | None) -> 
                 yield failure(f"there is no tag, branch or revision {asked}", "absent")
             return
         if request.when == NOW:
-            planned, problems = [Stop(request.started, head)], []
+            planned, problems = [Stop(request.started, head)], list[str]()
         else:
             planned, problems = stops(
                 request.when,

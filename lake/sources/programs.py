@@ -26,8 +26,6 @@ _CHUNK = 1 << 20
 # What is kept of what a program says of its troubles.
 _SAID_BYTES = 4096
 
-T = TypeVar("T")
-
 
 # How often a program that says nothing is looked after.
 _LOOK_SECONDS = 0.2

@@ -68,10 +68,12 @@ def visits(request: Request) -> Iterator[Visit | Failure]:
     path = Path(unquote(parts.path) if parts.scheme == "file" else place).expanduser().absolute()
     if path.is_file():
         return _dumped(request, path.resolve(), revision)
+    if (path / ".svn").is_dir():
+        raise SourceError(f"{request.source}: {path} is a working copy; name the URL that `svn info` shows")
     if not any((folder / "format").is_file() for folder in (path, *path.parents)):
         what = "no Subversion repository or dump" if path.exists() else "not there"
         raise SourceError(f"{request.source}: {path} is {what}")
-    return _live(request, _programs(request), path.as_uri(), revision)
+    return _live(request, _programs(request), path.resolve().as_uri(), revision)
 
 
 def _programs(request: Request) -> tuple[Program, Program]:
@@ -93,7 +95,7 @@ def _dumped(request: Request, path: Path, asked: str | None) -> Iterator[Visit |
                     dump = read_dump(cast(BinaryIO, unpacked), spool)
             else:
                 dump = read_dump(stream, spool, path)
-    except (OlderError, OSError, EOFError, zlib.error) as error:
+    except (OSError, EOFError, zlib.error) as error:
         spool.release()
         yield Failure(request.source, str(error) or "it is cut off", "corrupt")
         return
@@ -143,24 +145,22 @@ def _live(
         return
     for first in dict.fromkeys(lowest):
         spool = Spool(request.scratch)
+        # svnrdump knows no peg revisions: an @ is part of the name.
+        arguments = ("-q", "--non-interactive", f"-r{first}:{max(numbers)}", repository.url(folder))
         try:
-            # svnrdump knows no peg revisions: an @ is part of the name.
-            arguments = ("-q", "--non-interactive", f"-r{first}:{max(numbers)}", repository.url(folder))
             with dumper.run("dump", *arguments) as stream:
                 dump = read_dump(stream, spool)
-        except (OlderError, ProgramError) as error:
-            # The folder is younger than what the lake has, or was copied from before: more is asked for.
+        except SourceError as error:
             spool.release()
-            if first == 0:
-                yield Failure(request.source, str(error), "unreachable")
-        except SilentError as error:
-            spool.release()
-            yield Failure(request.source, str(error), "timeout")
+            # E160005 and E160013: the folder is younger than what the lake has.
+            if first < min(numbers) and ("E160005" in str(error) or "E160013" in str(error)):
+                continue
+            yield Failure(request.source, str(error), "timeout" if isinstance(error, SilentError) else "unreachable")
             return
-        else:
+        # What was copied from before the first revision asked for needs all of them.
+        if first == 0 or not isinstance(dump.error, OlderError):
             break
-    else:
-        return
+        spool.release()
     if dump.error is not None:
         yield Failure(request.source, str(dump.error), "corrupt")
     yield from _visits(request, visit, planned, dump, spool)
@@ -184,11 +184,11 @@ def _planned(request: Request, repository: "_Live | _Dumped", asked: str | None)
 
 
 def _visits(
-    request: Request, made: Callable[..., Visit], planned: Sequence[Stop], dump: Dump, spool: Spool
+    request: Request, made: "partial[Visit]", planned: Sequence[Stop], dump: Dump, spool: Spool
 ) -> Iterator[Visit | Failure]:
     """The visits of a dump that was read; the last one lets go of its contents."""
     spool.flush()
-    before = _known(request, made(entries=()).repo_url, planned[0], dump) if planned else None
+    before = _known(request, made.keywords["repo_url"], planned[0], dump) if planned else None
     left = len(planned)
 
     def visit(stop: Stop, before: _Tree | None) -> tuple[Visit, _Tree]:
@@ -384,7 +384,7 @@ class _Live:
         """The revisions that changed the folder since it is where it is, oldest first."""
         address = f"{self.url(head.path)}@{head.revision}"
         log = self._xml("log", "-q", "--stop-on-copy", f"-r1:{head.revision}", address)
-        found = []
+        found: list[Place] = []
         for entry in log.iter("logentry"):
             date = parse_svn_date(_said(entry, "date")) or (found[-1].date if found else _EPOCH)
             found.append(replace(head, revision=entry.get("revision", ""), date=date))

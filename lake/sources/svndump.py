@@ -30,8 +30,8 @@ class DumpError(SourceError):
     """A dump that breaks its format. The revisions before are good."""
 
 
-class OlderError(SourceError):
-    """A dump of some revisions that copies from an earlier one."""
+class OlderError(DumpError):
+    """A dump of some revisions only, that copies from an earlier one."""
 
 
 class DeltaError(Exception):
@@ -113,8 +113,8 @@ class _InPlace:
 def read_dump(stream: BinaryIO, spool: Spool, path: Path | None = None) -> Dump:
     """Read a dump. path: the file that `stream` is, where full texts may stay; without it they go to `spool`.
 
-    A dump that is cut off or breaks its format gives the revisions before, and the error. Raises OlderError if it
-    copies from a revision before its first, and what reading `stream` raises.
+    A dump that is cut off or breaks its format gives the revisions before, and the error: OlderError if it copies from
+    a revision before its first. Raises what reading `stream` raises.
     """
     return _Reader(stream, spool, path).read()
 
@@ -136,7 +136,7 @@ class _Reader:
         except EOFError:
             self._dump.error = DumpError(f"it is cut off{self._where()}")
         except DumpError as error:
-            self._dump.error = DumpError(f"{error}{self._where()}")
+            self._dump.error = type(error)(f"{error}{self._where()}")
         return self._dump
 
     def _read(self) -> None:
