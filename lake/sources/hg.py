@@ -5,6 +5,7 @@ each visit it prints the manifest and the contents that changed; a remote reposi
 """
 
 import hashlib
+import io
 import os
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from ...engine.errors import SourceError
@@ -326,17 +327,23 @@ def _contents(
     return texts, lost
 
 
-def _headers(stream: BinaryIO) -> Iterator[tuple[bytes, int]]:
+def _headers(stream: io.BufferedReader) -> Iterator[tuple[bytes, int]]:
     """The path and size of each content; the content itself is to be taken from the stream before the next."""
     while path := _until_nul(stream):
         yield path, int(_until_nul(stream))
 
 
-def _until_nul(stream: BinaryIO) -> bytes:
-    found = bytearray()
-    while (byte := stream.read(1)) not in {b"", b"\0"}:
-        found += byte
-    return bytes(found)
+def _until_nul(stream: io.BufferedReader) -> bytes:
+    """What comes before the next NUL; nothing at the end. Raises EOFError if the end comes first."""
+    found = b""
+    while ahead := stream.peek():
+        end = ahead.find(b"\0")
+        found += stream.read(len(ahead) if end < 0 else end + 1)
+        if end >= 0:
+            return found[:-1]
+    if found:
+        raise EOFError(f"after {found[:40]!r}")
+    return b""
 
 
 def _submodules(hg: Program, node: str, manifest: Manifest) -> list[Lost]:

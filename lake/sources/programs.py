@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import io
+import itertools
 import os
 import selectors
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, TypeVar
@@ -25,8 +26,6 @@ from .when import Stop
 _CHUNK = 1 << 20
 # What is kept of what a program says of its troubles.
 _SAID_BYTES = 4096
-
-
 # How often a program that says nothing is looked after.
 _LOOK_SECONDS = 0.2
 
@@ -187,7 +186,7 @@ class Program:
     request: Request
 
     @contextlib.contextmanager
-    def run(self, *arguments: str) -> Iterator[BinaryIO]:
+    def run(self, *arguments: str) -> Iterator[io.BufferedReader]:
         """What it prints, as a buffered stream. Raises SilentError and ProgramError as Output does."""
         command = [*self.command, *arguments]
         patience, cancelled = self.request.timeout, self.request.cancelled
@@ -236,7 +235,15 @@ class Spool:
         return Text(self.path, offset, size, hasher.hexdigest())
 
     def add_chunks(self, chunks: Iterator[bytes], *others: "hashlib._Hash") -> Text:
-        """A content whose length is not known before."""
+        """A content whose length is not known before: most fit into memory, the others are read again for their id."""
+        head = bytearray()
+        for chunk in chunks:
+            head += chunk
+            if len(head) > _CHUNK:
+                return self._add_long(itertools.chain((head,), chunks), others)
+        return self.add(io.BytesIO(head), len(head), *others)
+
+    def _add_long(self, chunks: Iterable[bytes | bytearray], others: "Sequence[hashlib._Hash]") -> Text:
         size = 0
         try:
             for chunk in chunks:

@@ -327,6 +327,8 @@ class _Reader:
         found: Text | str
         if headers.get(b"Text-delta") == b"true":
             section = _Section(self._stream, size)
+            if isinstance(base, Text) and base.size:
+                self._spool.flush()
             try:
                 found = self._spool.add_chunks(_target(section, base), md5, sha1)
             except DeltaError as error:

@@ -90,7 +90,7 @@ def built(tmp_path_factory):
     made.write("src.txt", "sorts before src/ in git\n")
     made.write("data.bin", "\0binary")
     made.write("empty.py", "")
-    made.write("big.txt", "".join(f"line {number}\n" for number in range(60_000)))
+    made.write("big.txt", "".join(f"line {number}\n" for number in range(150_000)))
     made.commit("2021-03-01")
     made.copy("trunk", "tags/v1", "2021-03-02")
     made.copy("trunk", "branches/feature", "2021-04-01")
@@ -106,7 +106,7 @@ def built(tmp_path_factory):
     made("svn", "merge", "-q", "--accept", "theirs-full", "^/branches/feature")
     made.commit("2022-07-01")
     made.copy("trunk", "tags/v2", "2022-07-02")
-    made.write("big.txt", "".join(f"line {number}\n" for number in range(0, 60_000, 7)) + "end\n")
+    made.write("big.txt", "".join(f"line {number}\n" for number in range(0, 150_000, 7)) + "end\n")
     made("svn", "propdel", "-q", "svn:executable", "run")
     made("svn", "propset", "-q", "svn:executable", "yes", "src.txt")
     made(
