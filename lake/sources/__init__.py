@@ -26,6 +26,7 @@ SCHEMES = {
     "git": ("git", "visits"),
     "hg": ("hg", "visits"),
     "pyenv": ("pyenv", "visits"),
+    "gharchive": ("gharchive", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
     "svn": ("svn", "visits"),
 }
