@@ -184,8 +184,9 @@ def test_history_in_one_run_equals_each_revision_alone(lake, repository, tmp_pat
         assert rows(lake) == rows(single)
 
 
-def test_a_remote_repository_is_cloned_once_and_pulled(lake, repository, tmp_path):
+def test_a_remote_repository_is_cloned_once_and_pulled(lake, repository, tmp_path, monkeypatch):
     """Over HTTP from hg's own server; the mirror stays in the cache, and what is new arrives."""
+    monkeypatch.setenv("CODELAKE_CACHE", str(tmp_path / "cache"))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -204,6 +205,9 @@ def test_a_remote_repository_is_cloned_once_and_pulled(lake, repository, tmp_pat
         assert lake.ingest(source).failures == ()
         repository.write("src/a.py", "a = 4\n")
         head = repository.commit("2024-01-01")
+        # As if a pull had been killed before: its journal is still there.
+        [mirror] = (tmp_path / "cache" / "hg").iterdir()
+        (mirror / ".hg" / "store" / "journal").touch()
         report = lake.ingest(source)
         # The odd name has no exact bytes in the lake, so the second visit is a whole one.
         assert (report["visits"], report["new_blobs"]) == (1, 1)
@@ -216,7 +220,8 @@ def test_a_remote_repository_is_cloned_once_and_pulled(lake, repository, tmp_pat
     assert "hg failed" in report.failures[0][1]
 
 
-def test_a_silent_remote_is_given_up(lake, checkout):
+def test_a_silent_remote_is_given_up(lake, checkout, tmp_path, monkeypatch):
+    monkeypatch.setenv("CODELAKE_CACHE", str(tmp_path / "cache"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         taken = []
         threading.Thread(target=lambda: taken.append(server.accept()), daemon=True).start()
