@@ -24,6 +24,7 @@ FILE, EXECUTABLE, SYMLINK, SUBMODULE = "100644", "100755", "120000", "160000"
 SCHEMES = {
     "folder": ("folder", "visits"),
     "git": ("git", "visits"),
+    "hg": ("hg", "visits"),
     "pyenv": ("pyenv", "visits"),
     "gharchive": ("gharchive", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
@@ -31,6 +32,7 @@ SCHEMES = {
     "pypi": ("packages", "pypi"),
     "npm": ("packages", "npm"),
     "deb-src": ("packages", "debian"),
+    "svn": ("svn", "visits"),
 }
 
 
