@@ -24,6 +24,8 @@ SCHEMES = {
     "folder": ("folder", "visits"),
     "pyenv": ("pyenv", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
+    "swh": ("swh", "visits"),
+    "stack": ("stack", "visits"),
 }
 
 
