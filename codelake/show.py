@@ -69,11 +69,11 @@ def report(found: Report) -> None:
         title = "what was new" + (f", the last {len(shown)} visits" if len(shown) < len(found.arrivals) else "")
         table(
             title,
-            ("repository", "visit", "revision", "files", "new or changed", "new contents", "new bytes"),
+            ("repository", "visit", "revision", "files", "read", "new", "new bytes"),
             [
                 (
                     a.repo_name,
-                    a.visit_date,
+                    a.visit_date.date().isoformat(),
                     (a.revision_id or "–")[:12],
                     a.files,
                     a.read_files,

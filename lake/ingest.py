@@ -81,13 +81,14 @@ def ingest(
     began = time.monotonic()
     seen = Seen(catalog)
     log = journal.find(where, [list(sources), from_list, repr(when), max_bytes], seen.has)
+    stop = threading.Event()
     scratch = Path(tempfile.mkdtemp(prefix="codelake-"))
     run = _Run(catalog, where, seen, max_bytes, workers, progress)
     try:
         asked = [
             Request(
                 source=source, rest="", when=when, started=log.started, last=seen.last, scratch=scratch, cache=cache,
-                timeout=timeout,
+                timeout=timeout, cancelled=stop,
             )
             for source in (*sources, *from_list)
         ]  # fmt: skip
@@ -95,7 +96,7 @@ def ingest(
         opened = [partial(iter, visits(request)) for request in asked[: len(sources)]]
         opened += [partial(visits, request) for request in asked[len(sources) :]]
         run.sources = len(asked)
-        with log, closing(_ahead([request.source for request in asked], opened)) as every:
+        with log, closing(_ahead([request.source for request in asked], opened, stop)) as every:
             for message, batch in _batches(every, run, new_only=new_only):
                 run.commit(f"ingest {message}", batch)
             if run.failed:
@@ -127,13 +128,12 @@ def read_list(path: Path) -> list[str]:
 
 
 def _ahead(
-    names: Sequence[str], openers: Sequence[Callable[[], Iterator[Visit | Failure]]]
+    names: Sequence[str], openers: Sequence[Callable[[], Iterator[Visit | Failure]]], stop: threading.Event
 ) -> Generator[Visit | Failure]:
     """What the sources yield, source by source in order; a few sources are at work ahead of the one being read.
 
-    A source that fails is a Failure. Visits nobody took are released.
+    A source that fails is a Failure. In the end `stop` is set and visits nobody took are released.
     """
-    stop = threading.Event()
     queues: list[queue.Queue[Visit | Failure | BaseException | None]] = [
         queue.Queue(_VISITS_AHEAD) for _ in range(min(_SOURCES_AHEAD, len(openers)))
     ]
@@ -362,7 +362,8 @@ class _Run:
         drops = _table([_drop_row(visit, drop) for drop in opened.drops], commit.schema("drops"))
         if visit.base is not None:
             before = self._base(visit)
-            changed = pa.array([as_text(path) for path in (*visit.removed, *(entry.path for entry in visit.entries))])
+            paths = (*visit.removed, *(entry.path for entry in visit.entries))
+            changed = pa.array([as_text(path) for path in paths], pa.large_string())
             carried = self._complete(_unchanged(before.files, changed), visit)
             commit.append("files", carried)
             opened.tables.append(carried)

@@ -14,7 +14,7 @@ from ..engine.parquet import PartitionedWriter
 from ..engine.tables import filesystem
 from . import linguist
 from .blobs import Content, describe, is_binary, read_content
-from .sources import SYMLINK, Contents, Entry, Lost, Opened, Reader
+from .sources import SYMLINK, Broken, Contents, Entry, Lost, Opened, Reader
 
 # The first line of a Git LFS pointer and the most bytes of one (git-lfs docs/spec.md).
 _LFS, _LFS_BYTES = b"version https://git-lfs.github.com/spec/v1\n", 1024
@@ -150,6 +150,8 @@ class Worker:
     def _content(self, entry: Entry, opened: Opened) -> Content | Lost:
         try:
             return read_content(opened.stream, opened.size, self.max_bytes, entry.blob_id)
+        except Broken as error:
+            return Lost(entry.path, error.reason, str(error))
         except OSError as error:
             return Lost(entry.path, "unreadable", error.strerror or str(error))
 

@@ -46,6 +46,7 @@ class Seen:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._visits: dict[str, dict[datetime, str | None]] = defaultdict(dict)
+        self._made: dict[str, dict[datetime, str | None]] = defaultdict(dict)
         table = catalog.load_table((NAMESPACE, "repos"))
         for file in table_files(table, table.metadata.current_snapshot_id).files:
             with filesystem(file.path).open(file.path, "rb") as source:
@@ -59,12 +60,12 @@ class Seen:
 
     def revision(self, repo_url: str) -> str | None:
         """The revision of the latest visit of an origin."""
-        dates = self._visits.get(repo_url)
+        dates = self._all(repo_url)
         return dates[max(dates)] if dates else None
 
     def date(self, repo_url: str, date: datetime, revision: str | None) -> datetime | None:
         """The date for a visit: `date`, or the next microsecond no other visit has; None if the lake has this visit."""
-        dates = self._visits.get(repo_url, {})
+        dates = self._all(repo_url)
         while date in dates:
             if dates[date] == revision:
                 return None
@@ -73,7 +74,10 @@ class Seen:
 
     def add(self, repo_url: str, date: datetime, revision: str | None) -> None:
         """A visit that is being made."""
-        self._visits[repo_url][date] = revision
+        self._made[repo_url][date] = revision
+
+    def _all(self, repo_url: str) -> dict[datetime, str | None]:
+        return self._visits.get(repo_url, {}) | self._made.get(repo_url, {})
 
     def last(self, repo_url: str) -> LastVisit | None:
         """The latest visit of an origin in the lake; None if there is none that a next one can build on."""

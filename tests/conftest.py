@@ -62,6 +62,6 @@ def git() -> Callable[..., str]:
         done = subprocess.run(
             ["git", *arguments], cwd=root, input=data, capture_output=True, check=True, env=environment
         )
-        return done.stdout.decode().strip()
+        return done.stdout.decode("utf-8", "backslashreplace").strip()
 
     return run

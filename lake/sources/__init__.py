@@ -7,6 +7,7 @@ A source is named `scheme:rest`; a plain path means `folder:`. Adding a source i
 import importlib
 import io
 import re
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,7 @@ FILE, EXECUTABLE, SYMLINK, SUBMODULE = "100644", "100755", "120000", "160000"
 # scheme -> module of this folder and its function.
 SCHEMES = {
     "folder": ("folder", "visits"),
+    "git": ("git", "visits"),
     "pyenv": ("pyenv", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
     "swh": ("swh", "visits"),
@@ -53,6 +55,14 @@ class Lost:
     reason: str
     message: str
     threshold: str | None = None
+
+
+class Broken(OSError):
+    """A content that turns out bad while it is read: why in one word, and what was found."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
 
 
 class Opened(NamedTuple):
@@ -184,7 +194,7 @@ class Request:
 
     started: the date of visits of the present. last: what the lake holds of an origin, by repo_url. scratch: a folder
     for temporary files, removed after the run. cache: a folder for what is worth keeping between runs. timeout:
-    seconds a remote side may say nothing.
+    seconds a remote side may say nothing. cancelled: set when nobody waits for the visits any more.
     """
 
     source: str
@@ -195,6 +205,7 @@ class Request:
     scratch: Path = Path("/nonexistent")
     cache: Path = Path("/nonexistent")
     timeout: float = 60.0
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     def without_history(self, what: str) -> None:
         """Raises SourceError if points in time were asked of `what`, which has none."""

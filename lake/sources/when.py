@@ -116,7 +116,6 @@ def _next(period: str, moment: datetime) -> datetime:
 
 
 def stops(
-    source: str,
     asked: When,
     *,
     line: Callable[[], Sequence[Point]],
@@ -146,15 +145,15 @@ def stops(
         if point is not None:
             found.append(Stop(point.date, point))
         elif moment is None:
-            problems.append(f"{source}: there is no tag, branch or revision {name}, and it is no date")
+            problems.append(f"there is no tag, branch or revision {name}, and it is no date")
         elif (point := on(moment)) is None:
-            problems.append(f"{source}: nothing is there yet on {name}")
+            problems.append(f"nothing is there yet on {name}")
         else:
             found.append(Stop(moment, point))
     if asked.all_tags:
         every = list(tags())
         if not every:
-            problems.append(f"{source}: it has no tags")
+            problems.append("it has no tags")
         found += [Stop(point.date, point) for point in every]
     if asked.every:
         if points is None:
@@ -162,7 +161,7 @@ def stops(
         asked_dates = dates(asked, points[0].date, now) if points else []
         some = [Stop(moment, point) for moment in asked_dates if (point := on(moment))]
         if not some:
-            problems.append(f"{source}: nothing is there yet on any {asked.every} asked for")
+            problems.append(f"nothing is there yet on any {asked.every} asked for")
         found += some
     return _apart(found), problems
 
