@@ -182,6 +182,9 @@ class Known(Protocol):
     def tree(self) -> dict[bytes, tuple[str, str]] | None:
         """path -> (mode, blob_id) of its files; None where paths cannot be told exactly."""
 
+    def dropped(self) -> list[bytes]:
+        """The paths of what was dropped, kept in `files` or not."""
+
 
 def never(repo_url: str) -> Known | None:
     """An origin the lake has not seen."""

@@ -38,8 +38,8 @@ def reach(place: str, timeout: float, tries: int = _TRIES) -> tuple[fsspec.Abstr
     """The filesystem of `place` (a path or a URL) and the path in it.
 
     s3:// is read without an account unless AWS_ACCESS_KEY_ID or AWS_PROFILE is set, or fsspec is configured otherwise
-    (FSSPEC_S3_ANON); AWS_ENDPOINT_URL is another server. timeout: seconds an S3 server may say nothing. tries: how often
-    one request to it is made.
+    (FSSPEC_S3_ANON); AWS_ENDPOINT_URL is another server. timeout: seconds an S3 server may say nothing. tries: how
+    often one request to it is made.
     """
     if place.split("://", maxsplit=1)[0] not in ("s3", "s3a"):
         fs, path = fsspec.core.url_to_fs(place)

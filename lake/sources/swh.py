@@ -14,6 +14,8 @@ table is read once or twice from end to end, as an export has no order; what is 
 
 import posixpath
 import re
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -32,7 +34,7 @@ from ...engine.duck import Workspace
 from ...engine.errors import SourceError
 from ...engine.optional import require
 from ...sql import load
-from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Request, Visit, origin
+from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Known, Lost, Request, Visit, origin
 from .objects import STORE, Objects, reach
 from .when import NOW, Point, When, parse_date, stops
 
@@ -102,7 +104,7 @@ class Asked(NamedTuple):
 def visits(request: Request) -> Iterator[Visit | Failure]:
     """A visit of each origin for each date asked for. Raises SourceError for a wrong URL or one that is no export."""
     asked = parse(request)
-    graph = Graph.find(request.source, asked.graph, request.timeout)
+    graph = Graph.find(request, asked.graph)
     fs, folder = reach(asked.content, request.timeout)
     if not folder or ("://" not in asked.content and not fs.isdir(folder)):
         raise SourceError(f"{request.source}: content={asked.content} is no folder of contents")
@@ -151,8 +153,7 @@ def _listed(source: str, name: str) -> list[str]:
 
 
 def _visits(request: Request, asked: Asked, graph: "Graph") -> Iterator[Visit | Failure]:
-    folder = request.scratch / f"swh-{id(graph)}"
-    folder.mkdir(parents=True)
+    folder = Path(tempfile.mkdtemp(prefix="swh-", dir=request.scratch))
     with Workspace(folder / "graph.db") as work:
         yield from _choose(request, asked, graph, work)
         _walk(graph, work)
@@ -179,7 +180,7 @@ def _choose(request: Request, asked: Asked, graph: "Graph", work: Workspace) -> 
         any_visit = True
         kept, problems = _stops(url, asked.when, list(group), request.started)
         for problem in problems:
-            yield Failure(url, problem, "no-visit")
+            yield Failure(url, f"{url}: {problem}", "absent")
         for row in kept:
             rows.append({"number": number, **row})
             number += 1
@@ -189,9 +190,9 @@ def _choose(request: Request, asked: Asked, graph: "Graph", work: Workspace) -> 
     if rows:
         work.run("INSERT INTO chosen FROM rows", rows=pa.Table.from_pylist(rows, _CHOSEN))
     for url in missing:
-        yield Failure(url, f"{request.source}: the graph has no full visit of {url}", "no-visit")
+        yield Failure(url, f"{request.source}: the graph has no full visit of {url}", "absent")
     if not any_visit and not missing:
-        yield Failure(request.source, f"{request.source}: the graph has no full visit of any such origin", "no-visit")
+        yield Failure(request.source, f"{request.source}: the graph has no full visit of any such origin", "absent")
 
 
 _CHOSEN = pa.schema(
@@ -206,7 +207,7 @@ def _stops(
     if when == NOW:
         return found[-1:], []
     points = [Point(str(number), _moment(row["date"]) or _EPOCH) for number, row in enumerate(found)]
-    chosen, problems = stops(url, when, line=lambda: points, named=lambda _: None, tags=lambda: (), now=started)
+    chosen, problems = stops(when, line=lambda: points, named=lambda _: None, tags=lambda: (), now=started)
     return [found[number] for number in sorted({int(stop.point.revision) for stop in chosen})], problems
 
 
@@ -235,6 +236,7 @@ def _read(request: Request, asked: Asked, work: Workspace) -> Iterator[Visit | F
     files = groupby(_rows(work.batches(load("swh/files"), [MOST_ROWS, DEEPEST])), lambda row: row["number"])
     number, group = next(files, (None, iter(())))
     before = None
+    last: Known | None = None
     for row in _rows(work.batches(load("swh/visited"), rows=1024)):
         found = [_item(item) for item in group] if number == row["number"] else []
         if number == row["number"]:
@@ -248,9 +250,9 @@ def _read(request: Request, asked: Asked, work: Workspace) -> Iterator[Visit | F
         if (row["rows"] or 0) > MOST_ROWS:
             lost.append(Lost(b"", "too-many-files", f"more than {MOST_ROWS} entries", str(MOST_ROWS)))
         visit = replace(_visit(request, row, entries, lost, reader), of=total)
-        # What this run adds to the lake is not there to build on yet.
-        yield visit if visit.repo_url == before else _since_last(request, visit)
-        before = visit.repo_url
+        if visit.repo_url != before:
+            before, last = visit.repo_url, request.last(visit.repo_url)
+        yield visit if last is None else _since(last, visit)
 
 
 def _problem(row: dict[str, Any]) -> str | None:
@@ -291,15 +293,16 @@ def _visit(request: Request, row: dict[str, Any], entries: list[Entry], lost: li
     )
 
 
-def _since_last(request: Request, visit: Visit) -> Visit:
-    """The visit as a difference from the last one in the lake, if it is a later one: only what is new is fetched."""
-    last = request.last(visit.repo_url)
-    if last is None or last.visit_date >= visit.visit_date or (tree := last.tree()) is None:
+def _since(last: Known, visit: Visit) -> Visit:
+    """The visit as a difference from the last one in the lake: only what is new is fetched."""
+    tree = last.tree()
+    if tree is None:
         return visit
     entries = [entry for entry in visit.entries if tree.get(entry.path) != (entry.mode, entry.blob_id)]
     present = {entry.path for entry in visit.entries}
+    gone = [path for path in {*tree, *last.dropped()} if path not in present]
     # What is lost now takes the place of what was lost then.
-    removed = [path for path in tree if path not in present] + [item.path for item in visit.lost]
+    removed = sorted({*gone, *(item.path for item in visit.lost)})
     return replace(visit, base=last.revision_id, entries=entries, removed=removed)
 
 
@@ -359,11 +362,13 @@ class Graph:
     fs: fsspec.AbstractFileSystem
     kind: str
     files: dict[str, list[str]]
+    cancelled: threading.Event
 
     @classmethod
-    def find(cls, source: str, place: str, timeout: float) -> "Graph":
+    def find(cls, request: Request, place: str) -> "Graph":
         """The export in a folder. Raises SourceError if there is none, or a table of it is missing."""
-        fs, root = reach(place, timeout)
+        source = request.source
+        fs, root = reach(place, request.timeout)
         seen: dict[str, dict[str, list[str]]] = {}
         try:
             for kind in ("parquet", "orc"):
@@ -378,7 +383,7 @@ class Graph:
                 f"{source}: {place} is no graph export, or not a whole one: "
                 f"there is no {', '.join(f'{kind}/{table}/*.{kind}' for table in missing)}"
             )
-        return cls(fs, kind, seen[kind])
+        return cls(fs, kind, seen[kind], request.cancelled)
 
     def stream(self, table: str) -> pa.RecordBatchReader:
         """The columns of TABLES of a table, in batches; dates in microseconds since 1970, NULL beyond year 9999."""
@@ -393,6 +398,8 @@ class Graph:
             try:
                 with self.fs.open(path, "rb") as stream:
                     for batch in read(stream, schema.names):
+                        if self.cancelled.is_set():
+                            raise SourceError(f"{path}: nobody waits for it any more")
                         yield _plain(batch, schema)
             except KeyError as error:
                 raise SourceError(
