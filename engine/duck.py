@@ -8,7 +8,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from .errors import QueryError, StreamError, nearest
+from .errors import CodeLakeError, QueryError, StreamError, nearest
 from .parquet import partition_path
 from .tables import TableFiles, filesystem
 
@@ -173,6 +173,21 @@ class Session:
         return QueryError(text)
 
 
+def _noting(stream: pa.RecordBatchReader | pa.Table, problems: list[CodeLakeError]) -> pa.RecordBatchReader | pa.Table:
+    """The stream, which adds to `problems` what it raises: DuckDB makes a text of it, traceback and all."""
+    if isinstance(stream, pa.Table):
+        return stream
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from stream
+        except CodeLakeError as error:
+            problems.append(error)
+            raise
+
+    return pa.RecordBatchReader.from_batches(stream.schema, batches())
+
+
 class Workspace:
     """A DuckDB database in a file of its own: tables larger than memory, filled from Arrow streams. Use it in `with`.
 
@@ -194,13 +209,17 @@ class Workspace:
         self._connection.close()
 
     def run(self, sql: str, params: Sequence[object] = (), **streams: pa.RecordBatchReader | pa.Table) -> None:
-        """Run one statement, in which each of `streams` can be read once by its name. Raises QueryError."""
+        """Run one statement, in which each of `streams` can be read once by its name.
+
+        Raises QueryError, and an error of ours that a stream raised as it is.
+        """
+        problems: list[CodeLakeError] = []
         try:
             for name, stream in streams.items():
-                self._connection.register(name, stream)
+                self._connection.register(name, _noting(stream, problems))
             self._connection.execute(sql, list(params))
         except duckdb.Error as error:
-            raise QueryError(str(error).strip()) from error
+            raise problems[0] if problems else QueryError(str(error).strip()) from error
         finally:
             for name in streams:
                 self._connection.unregister(name)
