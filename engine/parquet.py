@@ -66,6 +66,16 @@ class _Partition:
     writer: pq.ParquetWriter | None = None
 
 
+def _dictionary(column: pa.ChunkedArray) -> tuple[list[str | None], "np.ndarray[tuple[int], np.dtype[np.int64]]"]:
+    """The distinct values of a key column as text, months for times, and the index of each row's."""
+    encoded = column.combine_chunks().dictionary_encode(null_encoding="encode")
+    values = encoded.dictionary
+    if pa.types.is_timestamp(values.type):
+        values = pc.strftime(values, format="%Y-%m")
+    indices: np.ndarray[tuple[int], np.dtype[np.int64]] = encoded.indices.to_numpy().astype(np.int64)
+    return values.to_pylist(), indices
+
+
 class PartitionedWriter:
     """Writes Arrow tables of one schema below `root`, one open file a partition.
 
@@ -135,21 +145,18 @@ class PartitionedWriter:
             return []
         if not self.partitions:
             return [((), rows)]
-        keys = pa.table({key: self._key_column(rows[column]) for key, column in self.partitions})
-        distinct = keys.group_by(keys.column_names, use_threads=False).aggregate([]).to_pylist()
-        if len(distinct) == 1:
-            return [(tuple(distinct[0].values()), rows)]
-        # A join of small dictionaries: rank each row's key, sort by rank (stable), and cut at the changes.
-        order = {tuple(row.values()): rank for rank, row in enumerate(distinct)}
-        ranks = np.array([order[key] for key in zip(*(c.to_pylist() for c in keys.columns), strict=True)])
+        ranks, keys = np.zeros(rows.num_rows, dtype=np.int64), list[PartitionKey]([()])
+        for _, column in self.partitions:
+            values, indices = _dictionary(rows[column])
+            ranks = ranks * len(values) + indices
+            keys = [(*key, value) for key in keys for value in values]
+        counts = np.bincount(ranks, minlength=len(keys))
+        present = np.flatnonzero(counts)
+        if len(present) == 1:
+            return [(keys[present[0]], rows)]
         rows = rows.take(pa.array(np.argsort(ranks, kind="stable")))
-        counts = np.bincount(ranks, minlength=len(order))
-        starts = np.concatenate([[0], np.cumsum(counts)])
-        return [(key, rows.slice(starts[rank], counts[rank])) for key, rank in order.items()]
-
-    @staticmethod
-    def _key_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-        return pc.strftime(column, format="%Y-%m") if pa.types.is_timestamp(column.type) else column
+        starts = np.cumsum(counts) - counts
+        return [(keys[rank], rows.slice(starts[rank], counts[rank])) for rank in present]
 
     def _folder(self, key: PartitionKey) -> str:
         return f"{self.root}/{partition_path([k for k, _ in self.partitions], key)}" if self.partitions else self.root

@@ -10,14 +10,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ..engine.tables import DataFile, filesystem
+from . import encodings
 from .swhid import content_hasher
 
 # git's rule for binary content: a NUL among the first bytes (buffer_is_binary in xdiff-interface.c).
 BINARY_PROBE = 8000
 _CHUNK = 1 << 20
 _ALPHA = bytes(range(65, 91)) + bytes(range(97, 123))
-_ALPHANUM = _ALPHA + b"0123456789"
+_DIGITS = b"0123456789"
 _ASCII = bytes(range(128))
+_SEPARATORS = tuple(bytes([c]) for c in (11, 12, 13, 28, 29, 30))  # what str.splitlines divides at in ASCII, less \n
 
 
 @dataclass(slots=True)
@@ -65,21 +67,24 @@ def read_content(stream: BinaryIO, size: int, limit: int, blob_id: str | None = 
 
 
 def is_binary(data: bytes) -> bool:
-    """git's rule: a NUL byte in the first 8,000 bytes."""
-    return data.find(b"\0", 0, BINARY_PROBE) >= 0
+    """git's rule, a NUL byte in the first 8,000 bytes, except for UTF-16 and UTF-32 with a byte order mark.
+
+    git calls those binary too; here they are text if they decode.
+    """
+    return data.find(b"\0", 0, BINARY_PROBE) >= 0 and not encodings.marked_encoding(data)
 
 
 def describe(content: Content) -> dict[str, object]:
     """The `blobs` columns that follow from the bytes alone."""
     data = content.data
     binary = is_binary(data)
-    text = _decode(data) if content.whole and not binary else None
+    encoding = encodings.detect(data) if content.whole and not binary else None
     row: dict[str, object] = {
         "blob_id": content.blob_id,
         "sha1": content.sha1 or hashlib.sha1(data, usedforsecurity=False).hexdigest(),
         "sha256": content.sha256 or hashlib.sha256(data).hexdigest(),
         "length_bytes": content.length,
-        "src_encoding": "UTF-8" if text is not None else None,
+        "src_encoding": encoding,
         "is_binary": binary,
         "content": data if content.whole and not binary else None,
         "num_lines": None,
@@ -88,13 +93,13 @@ def describe(content: Content) -> dict[str, object]:
         "alphanum_fraction": None,
         "alpha_fraction": None,
     }
-    if text is not None:
-        row.update(text_metrics(text, data))
+    if encoding:
+        row.update(text_metrics(encodings.decode(data, encoding)))
     return row
 
 
-def text_metrics(text: str, data: bytes) -> dict[str, float | int]:
-    """Line and character measures as The Stack v2 defines them; 0 for empty text. data: `text` in UTF-8."""
+def text_metrics(text: str) -> dict[str, float | int]:
+    """Line and character measures as The Stack v2 defines them; 0 for empty text."""
     if not text:
         return {
             "num_lines": 0,
@@ -103,25 +108,37 @@ def text_metrics(text: str, data: bytes) -> dict[str, float | int]:
             "alphanum_fraction": 0.0,
             "alpha_fraction": 0.0,
         }
-    lines = list(map(len, text.splitlines()))
-    # ASCII is counted in bytes, which runs in C; without it what is left of UTF-8 is the other characters, mostly few.
+    # ASCII is counted in bytes, which runs in C; without it what is left is the other characters, mostly few.
+    data = text.encode("utf-8")
     others = data.translate(None, _ASCII).decode("utf-8") if len(text) != len(data) else ""
-    alphanum = len(data) - len(data.translate(None, _ALPHANUM)) + sum(map(str.isalnum, others))
-    alpha = len(data) - len(data.translate(None, _ALPHA)) + sum(map(str.isalpha, others))
+    no_letters = data.translate(None, _ALPHA)
+    alpha = len(data) - len(no_letters)
+    digits = len(no_letters) - len(no_letters.translate(None, _DIGITS))
+    lines, characters, longest = _line_lengths(text, data)
     return {
-        "num_lines": len(lines),
-        "avg_line_length": sum(lines) / len(lines),
-        "max_line_length": max(lines),
-        "alphanum_fraction": alphanum / len(text),
-        "alpha_fraction": alpha / len(text),
+        "num_lines": lines,
+        "avg_line_length": characters / lines,
+        "max_line_length": longest,
+        "alphanum_fraction": (alpha + digits + sum(map(str.isalnum, others))) / len(text),
+        "alpha_fraction": (alpha + sum(map(str.isalpha, others))) / len(text),
     }
 
 
-def _decode(data: bytes) -> str | None:
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        return None
+def _line_lengths(text: str, data: bytes) -> tuple[int, int, int]:
+    """Number of lines, their characters together, and those of the longest, as `str.splitlines` divides them.
+
+    text: not empty. data: `text` in UTF-8.
+    """
+    if len(text) != len(data) or any(separator in data for separator in _SEPARATORS):
+        lengths = list(map(len, text.splitlines()))
+        return len(lengths), sum(lengths), max(lengths)
+    # Plain ASCII with newlines only, as most files are: where they stand tells all without making the lines.
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))
+    if not len(ends):
+        return 1, len(data), len(data)
+    rest = len(data) - 1 - int(ends[-1])
+    longest = max(int(ends[0]), int((ends[1:] - ends[:-1]).max(initial=1)) - 1, rest)
+    return len(ends) + bool(rest), len(data) - len(ends), longest
 
 
 class KnownBlobs:

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 import pyarrow as pa
 
 from ..engine.duck import Session
+from ..engine.errors import LakeError
 from ..engine.progress import Progress, silent
 from ..sql import load
-from . import spdx
+from . import encodings, spdx
 from .catalog import LakeCatalog, Place, table_files
 from .commit import Commit
 from .report import Report
 from .schemas import NAMESPACE
 
-VERSION = "1"
+VERSION = "2"
 _INPUTS = ("repos", "files", "blobs")
 _STATEMENTS = ("curate/occurrences", "curate/code", "curate/drops")
 _BATCH_ROWS = 1024
@@ -72,7 +73,7 @@ def _rebuild(catalog: LakeCatalog, where: Place, session: Session, inputs: str, 
         done = size = 0
         with session.sql(load("curate/code")).to_arrow_reader(_BATCH_ROWS) as reader:
             for batch in reader:
-                commit.append("code", pa.Table.from_batches([batch]))
+                commit.append("code", _decoded(pa.Table.from_batches([batch])))
                 done += batch.num_rows
                 size += batch.nbytes
                 progress(done, total, files=done, size=size, note="code")
@@ -84,6 +85,26 @@ def _rebuild(catalog: LakeCatalog, where: Place, session: Session, inputs: str, 
             old = table_files(table, table.metadata.current_snapshot_id).files
             commit.remove_files(name, [f.path for f in old if f.partition.get("stage") != "ingest"])
         commit.note("code", inputs=inputs)
+
+
+def _decoded(rows: pa.Table) -> pa.Table:
+    """`rows` with the text of each `encoded` content in `content`, and without `encoded`."""
+    encoded, rows = rows["encoded"], rows.drop_columns("encoded")
+    if encoded.null_count == len(encoded):
+        return rows
+    texts = rows["content"].to_pylist()
+    for index, data in enumerate(encoded.to_pylist()):
+        if data is not None:
+            encoding = rows["src_encoding"][index].as_py()
+            try:
+                texts[index] = encodings.decode(data, encoding)
+            except (LookupError, UnicodeDecodeError) as error:
+                blob_id, path = rows["blob_id"][index].as_py(), rows["path"][index].as_py()
+                raise LakeError(
+                    f"curate: content {blob_id} ({path}) is said to be {encoding} and is not: {error}; "
+                    "set src_encoding of this row of blobs to NULL to leave it out"
+                ) from error
+    return rows.set_column(rows.column_names.index("content"), "content", pa.array(texts, rows["content"].type))
 
 
 def _declared(session: Session) -> pa.Table:

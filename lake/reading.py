@@ -14,8 +14,12 @@ from ..engine.parquet import PartitionedWriter
 from ..engine.tables import filesystem
 from . import linguist
 from .blobs import Content, describe, is_binary, read_content
-from .sources import SYMLINK, Broken, Contents, Entry, Lost, Opened, Reader
+from .notebooks import NotebookError, documents
+from .sources import FILE, SYMLINK, Broken, Contents, Entry, Lost, Opened, Reader
+from .swhid import content_id
 
+# Linguist's name, which the structured text of a notebook keeps.
+NOTEBOOK = "Jupyter Notebook"
 # The first line of a Git LFS pointer and the most bytes of one (git-lfs docs/spec.md).
 _LFS, _LFS_BYTES = b"version https://git-lfs.github.com/spec/v1\n", 1024
 
@@ -59,6 +63,16 @@ class Result:
     new_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """One file that was read, or a text made from one: then with the blob_id of that, and its language."""
+
+    entry: Entry
+    content: Content | Lost
+    derived_from: str | None = None
+    language: str | None = None
+
+
 class Worker:
     """Reads tasks one at a time and writes the contents that are new as Parquet below `root`."""
 
@@ -70,20 +84,23 @@ class Worker:
         self._writer: PartitionedWriter | None = None
         self._reader: tuple[Reader, Contents] | None = None
         self._task: Task | None = None
-        self._read: list[tuple[Entry, Content | Lost]] = []
+        self._read: list[_Item] = []
 
     def read(self, task: Task) -> list[str | None]:
-        """Read the contents of a task; their ids in order of the entries, None for what could not be read."""
+        """Read the contents of a task; the ids of them and of texts made from them, None for what could not be read."""
         self._task, self._read = task, []
         try:
             contents = self._contents(task.reader)
         except OSError as error:
             message = error.strerror or str(error)
-            self._read = [(entry, Lost(entry.path, "unreadable", message)) for entry in task.entries]
+            self._read = [_Item(entry, Lost(entry.path, "unreadable", message)) for entry in task.entries]
             return [None] * len(task.entries)
         for entry, found in zip(task.entries, contents.read(task.entries), strict=True):
-            self._read.append((entry, found if isinstance(found, Lost) else self._content(entry, found)))
-        return [None if isinstance(found, Lost) else found.blob_id for _, found in self._read]
+            content = found if isinstance(found, Lost) else self._content(entry, found)
+            self._read.append(_Item(entry, content))
+            if entry.path.endswith(b".ipynb") and isinstance(content, Content) and content.whole:
+                self._read += _notebook(entry, content)
+        return [None if isinstance(item.content, Lost) else item.content.blob_id for item in self._read]
 
     def finish(self, first: Sequence[bool]) -> Result:
         """The rows of the task that was read. first: which contents have no row in `blobs` yet."""
@@ -94,18 +111,24 @@ class Worker:
         blobs: list[dict[str, object]] = []
         ids: list[str | None] = []
         size = new_bytes = 0
-        for (entry, content), new in zip(self._read, first, strict=True):
-            path = as_text(entry.path)
+        for item, new in zip(self._read, first, strict=True):
+            path, content = as_text(item.entry.path), item.content
             if isinstance(content, Lost):
-                ids.append(None)
-                drops.append(Drop(path, None, content.reason, content.message, content.threshold))
+                blob_id = item.derived_from
+                drops.append(Drop(path, blob_id, content.reason, content.message, content.threshold))
+                if blob_id is None:
+                    ids.append(None)
                 continue
-            ids.append(content.blob_id)
-            size += content.length
-            language, drop = self._judge(entry, path, content)
-            if drop is not None:
-                drops.append(drop)
-            for name, value in zip(OCCURRENCE_COLUMNS, _occurrence(entry.mode, path, content, language), strict=True):
+            if item.derived_from is None:
+                ids.append(content.blob_id)
+                size += content.length
+                language, drop = self._judge(item.entry, path, content)
+                if drop is not None:
+                    drops.append(drop)
+            else:
+                language = item.language
+            values = _occurrence(item.entry.mode, path, content, language, item.derived_from)
+            for name, value in zip(OCCURRENCE_COLUMNS, values, strict=True):
                 rows[name].append(value)
             if new:
                 new_bytes += content.length
@@ -171,7 +194,24 @@ class Worker:
         return linguist.detect(path, content.data), None
 
 
-def _occurrence(mode: str, path: str, content: Content, language: str | None) -> tuple[object, ...]:
+def _notebook(entry: Entry, content: Content) -> list[_Item]:
+    """The two texts of a notebook, below its path: its code as a script, and text and code without outputs."""
+    try:
+        made = documents(content.data)
+    except NotebookError as error:
+        return [_Item(entry, Lost(entry.path, "not-a-notebook", str(error)), content.blob_id)]
+    texts = ((f"script{made.extension}", made.script, made.language), ("structured.txt", made.structured, NOTEBOOK))
+    items = []
+    for name, text, language in texts:
+        data = text.encode()
+        derived = Entry(entry.path + b"/" + name.encode(), FILE, data, len(data))
+        items.append(_Item(derived, Content(content_id(data), len(data), data, whole=True), content.blob_id, language))
+    return items
+
+
+def _occurrence(
+    mode: str, path: str, content: Content, language: str | None, derived_from: str | None
+) -> tuple[object, ...]:
     return (
         path,
         content.blob_id,
@@ -182,12 +222,11 @@ def _occurrence(mode: str, path: str, content: Content, language: str | None) ->
         linguist.language_group(language) if language else None,
         linguist.extension(path),
         linguist.is_vendor(path),
-        # Only paths are looked at: a name that says nothing is no proof of a hand that wrote it.
-        linguist.is_generated_path(path) or None,
+        linguist.is_generated(path, content.data),
         linguist.is_documentation(path),
-        None,
-        f"linguist {linguist.VERSION}",
-        None,
+        linguist.is_test(path),
+        linguist.detector(),
+        derived_from,
     )
 
 

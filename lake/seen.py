@@ -17,7 +17,14 @@ from .catalog import LakeCatalog, table_files
 from .schemas import NAMESPACE
 
 # What ingest leaves out of a visit for good reason: the next visit would find the same. Anything else is tried again.
-EXPECTED = frozenset({"binary", "too-large", "special-file", "submodule", "lfs-pointer", "outside-environment"})
+EXPECTED = frozenset(
+    (
+        "binary", "too-large", "special-file", "submodule", "lfs-pointer", "outside-environment", "not-a-notebook",
+        # Rules of conversations.py.
+        "bot", "short", "one-user", "too-long", "short-title", "title-word", "short-description", "description-word",
+        "no-human-comment", "not-approved",
+    )
+)  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,7 @@ def checkout(tmp_path: Path) -> Path:
     (root / "run").chmod(0o755)
     (root / "empty.py").write_text("")
     (root / "logo.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
-    (root / "latin1.py").write_bytes("# caf\xe9\n".encode("latin-1"))
+    (root / "jumbled.py").write_bytes(b"# caf\xe9\x01\n")  # text in no encoding
     (root / "notes.unknownsuffix").write_text("nothing known\n")
     return root
 

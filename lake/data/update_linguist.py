@@ -52,24 +52,33 @@ def to_regex(pattern: str) -> str:
     return pattern
 
 
-def union(patterns: str | list[str]) -> str:
-    """One pattern that matches where any of the Ruby patterns does."""
-    listed = [patterns] if isinstance(patterns, str) else patterns
-    return "|".join(f"(?:{to_regex(p)})" for p in listed) if len(listed) > 1 else to_regex(listed[0])
+def either(patterns: str | list[str]) -> list[str]:
+    """The patterns of which any may match; apart, because each alone is searched for many times faster."""
+    return [to_regex(p) for p in ([patterns] if isinstance(patterns, str) else patterns)]
 
 
-def rule(entry: dict[str, Any], named: dict[str, Any]) -> list[list[str]]:
-    """One heuristic as [languages, patterns that must all match, patterns none of which may match]."""
-    positive, negative = [], []
+def rule(entry: dict[str, Any], named: dict[str, Any]) -> list[Any]:
+    """One heuristic as [languages, groups of patterns one of which must match each, patterns none of which may]."""
+    required: list[list[str]] = []
+    forbidden: list[str] = []
     for part in [entry, *entry.get("and", [])]:
         if "pattern" in part:
-            positive.append(union(part["pattern"]))
+            required.append(either(part["pattern"]))
         if "named_pattern" in part:
-            positive.append(union(named[part["named_pattern"]]))
+            required.append(either(named[part["named_pattern"]]))
         if "negative_pattern" in part:
-            negative.append(union(part["negative_pattern"]))
+            forbidden += either(part["negative_pattern"])
     languages = entry["language"]
-    return [[languages] if isinstance(languages, str) else languages, positive, negative]
+    return [[languages] if isinstance(languages, str) else languages, required, forbidden]
+
+
+def aliases(languages: dict[str, Any]) -> dict[str, str]:
+    """What a modeline or another version of the data may call a language: its name with hyphens and its aliases."""
+    found = {}
+    for name, entry in languages.items():
+        for alias in (re.sub(r"\s", "-", name), *entry.get("aliases", [])):
+            found.setdefault(alias.lower(), name)
+    return found
 
 
 def index(languages: dict[str, Any], field: str) -> dict[str, list[str]]:
@@ -122,6 +131,7 @@ def convert(ext: Path) -> dict[str, Any]:
     return {
         "version": PACKAGE.replace("@", " "),
         "languages": {name: [entry["type"], entry.get("group")] for name, entry in languages.items()},
+        "aliases": aliases(languages),
         "filenames": index(languages, "filenames"),
         "interpreters": index(languages, "interpreters"),
         "extensions": {e: best_first(languages, e, names) for e, names in index(languages, "extensions").items()},

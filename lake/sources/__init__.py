@@ -25,6 +25,7 @@ SCHEMES = {
     "folder": ("folder", "visits"),
     "git": ("git", "visits"),
     "pyenv": ("pyenv", "visits"),
+    "gharchive": ("gharchive", "visits"),
     "pystdlib": ("pyenv", "standard_library"),
     "swh": ("swh", "visits"),
     "stack": ("stack", "visits"),

@@ -37,7 +37,7 @@ judged AS (
             WHEN age > 1 THEN {'stage': 'latest-visit', 'reason': 'superseded', 'value': latest_revision}
             WHEN mode = '120000' THEN {'stage': 'content', 'reason': 'symbolic-link', 'value': NULL::VARCHAR}
             WHEN seen.length_bytes = 0 THEN {'stage': 'content', 'reason': 'empty', 'value': NULL::VARCHAR}
-            WHEN src_encoding IS NULL THEN {'stage': 'content', 'reason': 'not-utf-8', 'value': NULL::VARCHAR}
+            WHEN src_encoding IS NULL THEN {'stage': 'content', 'reason': 'unknown-encoding', 'value': NULL::VARCHAR}
             WHEN seen.language IS NULL THEN {'stage': 'language', 'reason': 'no-language', 'value': extension}
         END AS verdict
     FROM seen

@@ -14,9 +14,15 @@ from codelake.lake.blobs import KnownBlobs, describe, is_binary, read_content, t
 from codelake.lake.swhid import content_id
 
 
-@given(st.text(alphabet=st.characters(codec="utf-8"), max_size=200))
+@given(
+    st.one_of(
+        st.text(alphabet=st.characters(codec="utf-8"), max_size=200),
+        st.text(alphabet="ab1 \n", max_size=200),
+        st.text(alphabet="ab1 \n\r\x0b\x0c\x1c\x1d\x1e\x1f\x85é\u2028", max_size=40),
+    )
+)
 def test_metrics_are_those_of_plain_python(text):
-    found = text_metrics(text, text.encode())
+    found = text_metrics(text)
     lines = text.splitlines()
     assert found["num_lines"] == len(lines)
     assert found["max_line_length"] == max(map(len, lines), default=0)
@@ -60,11 +66,31 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(size, limit, said):
 
 @pytest.mark.parametrize(
     ("data", "encoding", "binary"),
-    [(b"", "UTF-8", False), (b"caf\xc3\xa9", "UTF-8", False), (b"caf\xe9", None, False), (b"\0", None, True)],
+    [
+        (b"", "UTF-8", False),
+        (b"caf\xc3\xa9", "UTF-8", False),
+        (b"caf\xe9", "windows-1252", False),
+        (b"caf\xe9\x01", None, False),
+        (b"\0", None, True),
+        ("x = 1\n".encode("utf-16"), "UTF-16", False),
+        (b"\xff\xfe\0\xd8x\0", None, True),
+    ],
 )
 def test_what_is_text(data, encoding, binary):
     row = describe(read_content(io.BytesIO(data), len(data), 100))
     assert (row["src_encoding"], row["is_binary"]) == (encoding, binary)
+
+
+def test_measures_are_those_of_the_decoded_text():
+    row = describe(read_content(io.BytesIO("один\nдва\n".encode("utf-16")), 22, 100))
+    assert (row["num_lines"], row["max_line_length"], row["avg_line_length"]) == (2, 4, 3.5)
+    assert row["alpha_fraction"] == pytest.approx(7 / 9)
+    assert row["content"] == "один\nдва\n".encode("utf-16")
+
+
+def test_a_byte_order_mark_is_no_character():
+    marked = describe(read_content(io.BytesIO("\ufeffab\n".encode()), 6, 100))
+    assert (marked["src_encoding"], marked["max_line_length"]) == ("UTF-8", 2)
 
 
 def test_a_nul_far_into_the_file_is_text_for_git():

@@ -30,7 +30,7 @@ def test_each_content_is_kept_once_with_its_language(curated):
 def test_every_file_left_out_has_a_reason(curated):
     assert rows(curated, "SELECT path, stage, reason, value FROM drops ORDER BY path") == [
         ("empty.py", "content", "empty", None),
-        ("latin1.py", "content", "not-utf-8", None),
+        ("jumbled.py", "content", "unknown-encoding", None),
         ("link", "content", "symbolic-link", None),
         ("logo.png", "ingest", "binary", None),
         ("notes.unknownsuffix", "language", "no-language", "unknownsuffix"),
@@ -55,6 +55,48 @@ def test_the_row_holds_the_text_and_its_measures(curated, checkout):
     assert content == text
     assert (lines, longest) == (len(text.splitlines()), max(map(len, text.splitlines())))
     assert (size, occurrences, encoding) == (len(text), 2, "UTF-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ("# prüfe die Größe\nx = 1\n", "ISO-8859-1"),
+        ("x = 1  # проверка длины строки\r\n", "windows-1251"),
+        ("# 文字列の長さを調べる\nx = 1\n", "EUC-JP"),
+        ("x = 1  # 長さ\n", "UTF-16"),
+        ("\ufeffx = 1  # 長さ\n", "UTF-8"),
+    ],
+)
+def test_text_in_another_encoding_is_kept_decoded(lake, tmp_path, text, encoding):
+    folder = tmp_path / "other"
+    folder.mkdir()
+    original = text.encode(encoding)
+    (folder / "a.py").write_bytes(original)
+    (folder / "plain.py").write_text("y = 2\n")
+    lake.ingest(folder)
+    lake.curate()
+    text = text.removeprefix("\ufeff")
+    content, found, lines, longest, size = rows(
+        lake,
+        "SELECT content, src_encoding, num_lines, max_line_length, length_bytes FROM code WHERE path = 'a.py'",
+    )[0]
+    assert (content, size) == (text, len(original))
+    assert original.decode(found).removeprefix("\ufeff") == text
+    assert (lines, longest) == (len(text.splitlines()), max(map(len, text.splitlines())))
+    assert rows(lake, "SELECT content FROM code WHERE path = 'plain.py'") == [("y = 2\n",)]
+    assert rows(lake, "SELECT content FROM blobs WHERE length_bytes = ?", size) == [(original,)]
+
+
+def test_a_wrong_encoding_of_a_foreign_writer_is_an_error_that_names_the_row(lake):
+    from codelake.engine.errors import LakeError
+
+    with lake.commit("one file") as commit:
+        commit.append("repos", repo("a", None))
+        commit.append("files", occurrence("a"))
+        wrong = blob("a").to_pylist()[0] | {"src_encoding": "UTF-32"}
+        commit.append("blobs", pa.Table.from_pylist([wrong]))
+    with pytest.raises(LakeError, match=r"abababab.*a\.py.*UTF-32"):
+        lake.curate()
 
 
 def test_curating_again_changes_nothing(curated):
