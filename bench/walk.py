@@ -8,7 +8,6 @@ are joined with directory_entry again, level by level, until none is left. Both 
 """
 
 import argparse
-import sysconfig
 import tempfile
 from collections import defaultdict
 from pathlib import Path
@@ -51,14 +50,16 @@ class Tree:
 
 def packages() -> dict[str, dict[bytes, object]]:
     """The folders of the environment: package -> its tree, contents told by their paths and sizes."""
-    root = Path(sysconfig.get_paths()["purelib"])
+    root = Path(pa.__file__).parents[1]
     found: dict[str, dict[bytes, object]] = defaultdict(dict)
     for path in sorted(root.rglob("*")):
         if path.is_symlink() or not path.is_file() or "__pycache__" in path.parts:
             continue
-        package, *folders, name = path.relative_to(root).parts
-        node = found[package]
-        for folder in folders if name else ():
+        *folders, name = path.relative_to(root).parts
+        if not folders:
+            continue
+        node = found[folders[0]]
+        for folder in folders[1:]:
             child = node.setdefault(folder.encode(), {})
             assert isinstance(child, dict)
             node = child

@@ -142,7 +142,7 @@ def _visit(
         fork_of=head["fork_of"] or None,
         stars=head["stars"],
         forks=head["forks"],
-        branch_name=head["branch"],
+        branch_name=head["branch"].removeprefix("refs/heads/") if head["branch"] else None,
         snapshot_id=head["snapshot"],
         revision_id=head["revision"],
         revision_date=_date(head["revision_date"]),

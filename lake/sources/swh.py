@@ -280,7 +280,7 @@ def _visit(request: Request, row: dict[str, Any], entries: list[Entry], lost: li
         visit_date=_moment(row["date"]) or _EPOCH,
         host=known.host,
         owner=known.owner,
-        branch_name=_text(row["branch"]),
+        branch_name=_text(row["branch"]).removeprefix("refs/heads/"),
         snapshot_id=row["snapshot"],
         revision_id=row["revision_id"],
         release_id=row["release_id"],
@@ -376,12 +376,16 @@ class Graph:
                 seen[kind] = {table: sorted(fs.glob(f"{folder}/*.{kind}")) for table, folder in folders.items()}
         except OSError as error:
             raise SourceError(f"{source}: {place} cannot be listed: {error.strerror or error}") from error
+        if not any(files for tables in seen.values() for files in tables.values()):
+            raise SourceError(
+                f"{source}: {place} is no graph export: it has no orc/TABLE/*.orc or parquet/TABLE/*.parquet"
+            )
         kind = max(seen, key=lambda kind: sum(map(bool, seen[kind].values())))
         missing = [table for table, files in seen[kind].items() if not files and table not in _OPTIONAL]
         if missing:
             raise SourceError(
-                f"{source}: {place} is no graph export, or not a whole one: "
-                f"there is no {', '.join(f'{kind}/{table}/*.{kind}' for table in missing)}"
+                f"{source}: {place} is not a whole graph export: there is no "
+                f"{', '.join(f'{kind}/{table}/*.{kind}' for table in missing)}"
             )
         return cls(fs, kind, seen[kind], request.cancelled)
 

@@ -126,7 +126,7 @@ def test_v2_has_a_row_a_file_and_contents_elsewhere(lake, tmp_path, store):
     assert (report["visits"], report["files"], report.failures, report.drops) == (2, 5, (), {})
     assert read(lake) == WANTED
     assert repo(lake, "repo_url, host, owner, vcs, stars, forks, branch_name, declared_license") == (
-        "https://github.com/ann/one", "github.com", "ann", "git", 7, 2, "refs/heads/main", "MIT",
+        "https://github.com/ann/one", "github.com", "ann", "git", 7, 2, "main", "MIT",
     )  # fmt: skip
     assert repo(lake, "visit_date, revision_date, committer_date") == (DATE, DATE, DATE)
     assert repo(lake, "snapshot_id, revision_id") == ("5" * 40, "6" * 40)
