@@ -766,8 +766,8 @@ with codelake.open({lake.place.location!r}) as lake:
             assert columns(lake, names, table) == columns(whole, names, table)
 
 
-def test_an_export_of_software_heritages_own_code_is_read(tmp_path, project):
-    """Their model hashes what we read: revision and snapshot have the ids that their library works out."""
+def test_the_ids_in_the_archive_are_those_of_their_model(project):
+    """The archive that these tests make is one that Software Heritage could have made."""
     model = pytest.importorskip("swh.model.model", reason="swh.model is absent: pip install swh.model")
     archive = Archive()
     snapshot = archive.visit(project, URL, "2023-01-01T00:00:00")
