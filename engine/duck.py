@@ -1,13 +1,14 @@
 """The one module that imports duckdb: a session over Parquet snapshots, and its errors in words."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from .errors import QueryError, StreamError, nearest
+from .errors import CodeLakeError, QueryError, StreamError, nearest
 from .parquet import partition_path
 from .tables import TableFiles, filesystem
 
@@ -170,6 +171,68 @@ class Session:
         elif what == "table" and match:
             text += f"\nTables: {', '.join(known)}"
         return QueryError(text)
+
+
+def _noting(stream: pa.RecordBatchReader | pa.Table, problems: list[CodeLakeError]) -> pa.RecordBatchReader | pa.Table:
+    """The stream, which adds to `problems` what it raises: DuckDB makes a text of it, traceback and all."""
+    if isinstance(stream, pa.Table):
+        return stream
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        try:
+            yield from stream
+        except CodeLakeError as error:
+            problems.append(error)
+            raise
+
+    return pa.RecordBatchReader.from_batches(stream.schema, batches())
+
+
+class Workspace:
+    """A DuckDB database in a file of its own: tables larger than memory, filled from Arrow streams. Use it in `with`.
+
+    memory_limit: what does not fit goes to files beside `path`.
+    """
+
+    def __init__(self, path: Path, *, memory_limit: str = "4GB") -> None:
+        config: dict[str, Any] = {
+            "memory_limit": memory_limit,
+            "temp_directory": f"{path}.tmp",
+            "preserve_insertion_order": False,
+        }
+        self._connection = duckdb.connect(str(path), config=config)
+
+    def __enter__(self) -> "Workspace":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def run(self, sql: str, params: Sequence[object] = (), **streams: pa.RecordBatchReader | pa.Table) -> None:
+        """Run one statement, in which each of `streams` can be read once by its name.
+
+        Raises QueryError, and an error of ours that a stream raised as it is.
+        """
+        problems: list[CodeLakeError] = []
+        try:
+            for name, stream in streams.items():
+                self._connection.register(name, _noting(stream, problems))
+            self._connection.execute(sql, list(params))
+        except duckdb.Error as error:
+            raise problems[0] if problems else QueryError(str(error).strip()) from error
+        finally:
+            for name in streams:
+                self._connection.unregister(name)
+
+    def batches(self, sql: str, params: Sequence[object] = (), *, rows: int = 1 << 16) -> Iterator[pa.RecordBatch]:
+        """The result of one query, `rows` at a time. Raises QueryError."""
+        try:
+            # A cursor of its own: several results may be open at once.
+            with self._connection.cursor() as cursor:
+                reader: pa.RecordBatchReader = cursor.sql(sql, params=list(params) or None).to_arrow_reader(rows)
+                yield from reader
+        except duckdb.Error as error:
+            raise QueryError(str(error).strip()) from error
 
 
 class Evaluator:

@@ -6,7 +6,14 @@ from types import ModuleType
 from .errors import MissingDependencyError
 
 # package imported -> extra of pyproject.toml that brings it
-EXTRAS = {"torch": "train", "safetensors": "train", "lancedb": "search", "matplotlib": "plot", "s3fs": "s3"}
+EXTRAS = {
+    "torch": "train",
+    "safetensors": "train",
+    "lancedb": "search",
+    "matplotlib": "plot",
+    "s3fs": "s3",
+    "pyorc": "swh",
+}
 
 
 def require(module: str) -> ModuleType:

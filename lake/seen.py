@@ -46,6 +46,10 @@ class LastVisit:
         pairs = zip(rows["mode"].to_pylist(), rows["blob_id"].to_pylist(), strict=True)
         return dict(zip((path.encode() for path in paths), pairs, strict=True))
 
+    def dropped(self) -> list[bytes]:
+        """The paths of what was dropped, kept in `files` or not."""
+        return [path.encode() for path in self.drops["path"].to_pylist() if path is not None]
+
 
 class Seen:
     """The visits in the lake, by origin. Sources ask from threads of their own."""

@@ -25,14 +25,16 @@ SCHEMES = {
     "folder": ("folder", "visits"),
     "git": ("git", "visits"),
     "hg": ("hg", "visits"),
-    "pyenv": ("pyenv", "visits"),
-    "gharchive": ("gharchive", "visits"),
-    "pystdlib": ("pyenv", "standard_library"),
+    "svn": ("svn", "visits"),
     "archive": ("archive", "visits"),
     "pypi": ("packages", "pypi"),
     "npm": ("packages", "npm"),
     "deb-src": ("packages", "debian"),
-    "svn": ("svn", "visits"),
+    "pyenv": ("pyenv", "visits"),
+    "pystdlib": ("pyenv", "standard_library"),
+    "swh": ("swh", "visits"),
+    "stack": ("stack", "visits"),
+    "gharchive": ("gharchive", "visits"),
 }
 
 
@@ -186,6 +188,9 @@ class Known(Protocol):
 
     def tree(self) -> dict[bytes, tuple[str, str]] | None:
         """path -> (mode, blob_id) of its files; None where paths cannot be told exactly."""
+
+    def dropped(self) -> list[bytes]:
+        """The paths of what was dropped, kept in `files` or not."""
 
 
 def never(repo_url: str) -> Known | None:
