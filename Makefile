@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	PYTHONSAFEPATH=1 $(BIN)/codelake demo --lake $(LAKE)
 
 test: $(VENV)/.installed
-	PYTHONSAFEPATH=1 $(BIN)/pytest
+	PYTHONSAFEPATH=1 $(BIN)/pytest -n auto
 
 lint: $(VENV)/.installed
 	$(BIN)/ruff check .

@@ -15,6 +15,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def ingest(
     log = journal.find(where, [list(sources), from_list, repr(when), max_bytes], seen.has)
     stop = threading.Event()
     scratch = Path(tempfile.mkdtemp(prefix="codelake-"))
-    run = _Run(catalog, where, seen, max_bytes, workers, progress)
+    run = _Run(catalog, where, seen, log.started, max_bytes, workers, progress)
     try:
         asked = [
             Request(
@@ -232,11 +233,20 @@ class _Run:
     """One call of ingest: what the lake knows, and what was counted."""
 
     def __init__(
-        self, catalog: LakeCatalog, where: Place, seen: Seen, max_bytes: int, workers: int | None, progress: Progress
+        self,
+        catalog: LakeCatalog,
+        where: Place,
+        seen: Seen,
+        started: datetime,
+        max_bytes: int,
+        workers: int | None,
+        progress: Progress,
     ) -> None:
         self.catalog = catalog
         self.where = where
         self.seen = seen
+        self.started = started
+        self.recorded = seen.failures(started) if seen.has(started) else set()
         self.progress = progress
         self.sources = 1
         self.counts: Counter[str] = Counter()
@@ -254,7 +264,9 @@ class _Run:
     def fail(self, failure: Failure) -> None:
         """Remember a visit that could not be made; it has its row in `drops` with the next commit."""
         self.failures.append((failure.name, failure.message))
-        self.failed.append(failure)
+        if (failure.name, failure.message) not in self.recorded:
+            self.recorded.add((failure.name, failure.message))
+            self.failed.append(failure)
 
     def commit(self, message: str, batch: Iterator[Visit]) -> None:
         """Read the visits of one batch and publish them together."""
@@ -270,7 +282,7 @@ class _Run:
                     self.pool.abort()
                     raise
                 failed, self.failed = self.failed, []
-                _append(commit, "drops", [_failure_row(failure) for failure in failed])
+                _append(commit, "drops", [_failure_row(failure, self.started) for failure in failed])
         except BaseException:
             self.counts, self.drops = before[:2]
             del self.arrivals[before[2] :]
@@ -460,8 +472,14 @@ def _drop_row(visit: Visit, drop: Drop) -> dict[str, object]:
     }
 
 
-def _failure_row(failure: Failure) -> dict[str, object]:
-    return {"repo_name": failure.name, "stage": "ingest", "reason": failure.reason, "value": failure.message}
+def _failure_row(failure: Failure, started: datetime) -> dict[str, object]:
+    return {
+        "repo_name": failure.name,
+        "stage": "ingest",
+        "reason": failure.reason,
+        "value": failure.message,
+        "visit_date": started,
+    }
 
 
 def _repo_row(visit: Visit, directory: str | None, number: int, size: int) -> dict[str, object]:

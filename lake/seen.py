@@ -1,16 +1,19 @@
 """What the lake holds of an origin: its visits, and the files of one of them, so that a new visit costs what is new."""
 
 import threading
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, Reference
+from pyiceberg.conversions import from_bytes
 from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.table import Table
+from pyiceberg.types import TimestampType
 
 from ..engine.tables import filesystem
 from .catalog import LakeCatalog, table_files
@@ -25,6 +28,10 @@ EXPECTED = frozenset(
         "no-human-comment", "not-approved",
     )
 )  # fmt: skip
+
+# More than the sources that are at work ahead of the one being read.
+_CACHED_VISITS = 16
+_EPOCH = datetime(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class Seen:
         self._catalog = catalog
         self._lock = threading.Lock()
         self._visits: dict[str, dict[datetime, str | None]] = defaultdict(dict)
+        self._files: dict[str, tuple[pa.Schema, list[_DatedFile]]] = {}
+        self._cached: OrderedDict[tuple[str, datetime], LastVisit] = OrderedDict()
         self._made: dict[str, dict[datetime, str | None]] = defaultdict(dict)
         table = catalog.load_table((NAMESPACE, "repos"))
         for file in table_files(table, table.metadata.current_snapshot_id).files:
@@ -109,21 +118,58 @@ class Seen:
             return self._visit(repo_url, max(dates), revision) if dates else None
 
     def _visit(self, repo_url: str, date: datetime, revision: str) -> LastVisit:
-        drops = self._rows("drops", repo_url, date)
-        drops = drops.filter(pc.equal(drops["stage"], "ingest"))
-        return LastVisit(repo_url, revision, date, self._rows("files", repo_url, date), drops)
+        """A visit's rows, which a source asks for and soon after it whoever builds on them."""
+        found = self._cached.pop((repo_url, date), None)
+        if found is None:
+            drops = self._rows("drops", repo_url, date)
+            drops = drops.filter(pc.equal(drops["stage"], "ingest"))
+            found = LastVisit(repo_url, revision, date, self._rows("files", repo_url, date), drops)
+        self._cached[repo_url, date] = found
+        if len(self._cached) > _CACHED_VISITS:
+            self._cached.popitem(last=False)
+        return found
 
-    def _rows(self, name: str, repo_url: str, date: datetime) -> pa.Table:
-        table = self._catalog.load_table((NAMESPACE, name))
-        schema = schema_to_pyarrow(table.schema(), include_field_ids=False)
-        chosen = And(_equal("repo_url", repo_url), _equal("visit_date", date.isoformat()))
-        paths = [task.file.file_path.removeprefix("file://") for task in table.scan(row_filter=chosen).plan_files()]
+    def failures(self, date: datetime) -> set[tuple[str, str]]:
+        """(source, message) of what failed in the run begun on `date`, as far as it came."""
+        rows = self._rows("drops", None, date)
+        return set(zip(rows["repo_name"].to_pylist(), rows["value"].to_pylist(), strict=True))
+
+    def _rows(self, name: str, repo_url: str | None, date: datetime) -> pa.Table:
+        if name not in self._files:
+            self._files[name] = _dated_files(self._catalog.load_table((NAMESPACE, name)))
+        schema, files = self._files[name]
+        paths = [file.path for file in files if file.first <= date <= file.last]
         if not paths:
             return schema.empty_table()
-        kept = (ds.field("repo_url") == repo_url) & (ds.field("visit_date") == pa.scalar(date, pa.timestamp("us")))
+        url = ds.field("repo_url")
+        kept = url.is_null() if repo_url is None else url == repo_url
+        kept &= ds.field("visit_date") == pa.scalar(date, pa.timestamp("us"))
         fs = filesystem(paths[0])
-        return ds.dataset(sorted(paths), schema=schema, format="parquet", filesystem=fs).to_table(filter=kept)
+        return ds.dataset(paths, schema=schema, format="parquet", filesystem=fs).to_table(filter=kept)
 
 
-def _equal(column: str, value: str) -> BooleanExpression:
-    return EqualTo(Reference(column), value)  # type: ignore[call-arg, arg-type]
+class _DatedFile(NamedTuple):
+    path: str
+    first: datetime
+    last: datetime
+
+
+def _dated_files(table: Table) -> tuple[pa.Schema, list[_DatedFile]]:
+    """The files of a table with the first and last visit in each, as Iceberg's statistics have them."""
+    field = table.schema().find_field("visit_date")
+
+    def bound(bounds: dict[int, bytes] | None, default: datetime) -> datetime:
+        value = (bounds or {}).get(field.field_id)
+        if value is None:
+            return default
+        return _EPOCH + timedelta(microseconds=int(from_bytes(TimestampType(), value)))
+
+    files = [
+        _DatedFile(
+            task.file.file_path.removeprefix("file://"),
+            bound(task.file.lower_bounds, datetime.min),
+            bound(task.file.upper_bounds, datetime.max),
+        )
+        for task in table.scan().plan_files()
+    ]
+    return schema_to_pyarrow(table.schema(), include_field_ids=False), sorted(files)

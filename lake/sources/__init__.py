@@ -252,6 +252,14 @@ def split(source: str) -> tuple[str, str]:
     return scheme, source[match.end() :]
 
 
+def local_path(text: str) -> Path:
+    """The path a user wrote, with `~` and `~name` for the homes that there are."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)
+
+
 class Origin(NamedTuple):
     """What a repository's URL says of it."""
 

@@ -31,7 +31,23 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ...engine.errors import SourceError
-from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Opened, Reader, Request, Visit, fetch, origin, tar, zips
+from . import (
+    EXECUTABLE,
+    FILE,
+    SYMLINK,
+    Entry,
+    Failure,
+    Lost,
+    Opened,
+    Reader,
+    Request,
+    Visit,
+    fetch,
+    local_path,
+    origin,
+    tar,
+    zips,
+)
 from .folder import VCS_FOLDERS
 from .members import DIRECTORY, HARDLINK, LOST, Fault, Member
 from .members import FILE as CONTENT
@@ -81,7 +97,7 @@ def local(request: Request) -> Path:
     rest = request.rest
     if rest.startswith("file://"):
         rest = unquote(urlsplit(rest).path)
-    path = Path(rest).expanduser().absolute()
+    path = local_path(rest).absolute()
     try:
         if not path.is_file():
             what = "a folder; name an archive in it" if path.is_dir() else "no file that is there"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...engine.errors import SourceError
-from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Request, Visit
+from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Request, Visit, local_path
 
 # The version-control system's own store is not content of the folder.
 VCS_FOLDERS = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS"})
@@ -15,7 +15,7 @@ VCS_FOLDERS = frozenset({b".git", b".hg", b".svn", b".bzr", b"CVS"})
 def visits(request: Request) -> Iterator[Visit | Failure]:
     """One visit of the folder. Raises SourceError if it is not a folder that can be listed."""
     request.without_history("a folder")
-    source, root = request.source, Path(request.rest).expanduser().absolute()
+    source, root = request.source, local_path(request.rest).absolute()
     try:
         os.scandir(root).close()
     except FileNotFoundError:

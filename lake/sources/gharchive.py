@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ...engine.errors import SourceError
 from ..conversations import Rejected, conversations, open_lines
-from . import FILE, Entry, Failure, Lost, Request, Visit, origin
+from . import FILE, Entry, Failure, Lost, Request, Visit, local_path, origin
 
 
 def visits(request: Request) -> Iterator[Visit | Failure]:
@@ -22,7 +22,7 @@ def visits(request: Request) -> Iterator[Visit | Failure]:
     request.without_history("a file of events")
     if not request.rest:
         raise SourceError(f"{request.source}: name a file, for example gharchive:2024-01-01-15.json.gz")
-    pattern = Path(request.rest).expanduser()
+    pattern = local_path(request.rest)
     paths = [pattern] if pattern.is_file() else [Path(name) for name in sorted(glob.glob(str(pattern)))]  # noqa: PTH207
     if not paths:
         raise SourceError(f"{request.source}: there is no file {pattern}")

@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ...engine.errors import SourceError
-from . import Failure, Lost, Request, Visit, origin
+from . import Failure, Lost, Request, Visit, local_path, origin
 from .process import Silent, run_watched
 from .repository import Blobs, Ref, Repository, isolated, said
 from .when import NOW, Point, Stop, stops
@@ -41,7 +41,7 @@ def visits(request: Request) -> Iterator[Visit | Failure]:
             return _remote(request, url, ref)
         path = Path(unquote(urlsplit(url).path))
     else:
-        path = Path(url).expanduser().absolute()
+        path = local_path(url).absolute()
     if not path.exists():
         raise SourceError(f"{request.source}: there is nothing at {path}")
     if path.is_file():
@@ -56,7 +56,7 @@ def parse(rest: str) -> tuple[str, str | None]:
         authority, slash, path = path.partition("/")
         path, _, ref = path.rpartition("@") if "@" in path else (path, "", "")
         return f"{head}{separator}{authority}{slash}{path}", ref or None
-    if "@" in rest and not Path(rest).expanduser().exists():
+    if "@" in rest and not local_path(rest).exists():
         path, _, ref = rest.rpartition("@")
         return path, ref or None
     return rest, None

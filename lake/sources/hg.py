@@ -19,7 +19,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...engine.errors import SourceError
 from ..swhid import directory_id
-from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Origin, Request, Visit, origin
+from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Origin, Request, Visit, local_path, origin
 from .programs import Parts, Program, ProgramError, SilentError, Spool, Text, at_revision, find, in_turn
 from .when import NOW, Point, Stop, stops
 
@@ -59,7 +59,7 @@ def visits(request: Request) -> Iterator[Visit | Failure]:
     parts = urlsplit(place)
     if parts.scheme not in {"", "file"} and parts.netloc:
         return _remote(request, hg, place, revision)
-    path = Path(unquote(parts.path) if parts.scheme == "file" else place).expanduser().absolute()
+    path = local_path(unquote(parts.path) if parts.scheme == "file" else place).absolute()
     if not path.exists():
         raise SourceError(f"{request.source}: there is no {path}")
     if path.is_dir() and not (path / ".hg").is_dir():

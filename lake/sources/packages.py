@@ -140,7 +140,6 @@ def _chosen(
         return _point(found) if found is not None and found.date is not None else None
 
     found, problems = stops(
-        request.source,
         request.when,
         line=lambda: [_point(release) for release in _line(dated)],
         named=named,

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from ...engine.errors import SourceError
 from ..swhid import content_hasher
-from . import Entry, Failure, Lost, Opened, Request, Visit
+from . import Entry, Failure, Lost, Opened, Request, Visit, local_path
 from .when import Stop
 
 _CHUNK = 1 << 20
@@ -62,7 +62,7 @@ def at_revision(rest: str) -> tuple[str, str | None]:
     head = rest[: rest.index(parts.netloc) + len(parts.netloc)] if remote else ""
     path = rest[len(head) :]
     local = path if remote or parts.scheme != "file" else parts.path
-    if not remote and os.path.lexists(Path(local).expanduser()):
+    if not remote and os.path.lexists(local_path(local)):
         return rest, None
     place, at, revision = path.rpartition("@")
     if not at or not place or place.endswith("/"):

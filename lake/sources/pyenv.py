@@ -18,7 +18,7 @@ from typing import cast
 from packaging.utils import canonicalize_name
 
 from ...engine.errors import SourceError
-from . import EXECUTABLE, FILE, Entry, Failure, Lost, Request, Visit
+from . import EXECUTABLE, FILE, Entry, Failure, Lost, Request, Visit, local_path
 from .declared import in_core_metadata
 from .folder import listing
 
@@ -86,7 +86,7 @@ def _site_packages(rest: str, source: str) -> tuple[Path, list[Path]]:
         paths = sysconfig.get_paths()
         folders = [Path(p).resolve() for p in dict.fromkeys((paths["purelib"], paths["platlib"]))]
         return Path(sys.prefix).resolve(), folders
-    prefix = Path(rest).expanduser().absolute()
+    prefix = local_path(rest).absolute()
     if prefix.is_file():
         prefix = prefix.parent.parent
     patterns = (

