@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +19,7 @@ BINARY_PROBE = 8000
 _CHUNK = 1 << 20
 # What str.splitlines divides at besides \n.
 _SEPARATORS = tuple("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
-# Characters beyond the first two planes are too rare for a table of them all.
-_TABLE_CODES = 0x20000
-
-Codes = np.ndarray[tuple[int], np.dtype[Any]]
+_ASCII = bytes(range(128))
 
 
 @dataclass(slots=True)
@@ -111,48 +108,38 @@ def text_metrics(text: str) -> dict[str, float | int]:
             "alphanum_fraction": 0.0,
             "alpha_fraction": 0.0,
         }
-    # Characters as numbers in an array: counted some ten times faster than one by one.
-    codes = np.frombuffer(text.encode("ascii") if text.isascii() else text.encode("utf-32-le"), _code_type(text))
-    alpha, digits = _letters_and_digits(codes)
+    data = text.encode("utf-8")
+    # Bytes as numbers in an array: counted some ten times faster than characters one by one. Unsigned numbers wrap
+    # around, so that one comparison takes a whole range, and no byte of a character outside ASCII is in either.
+    codes = np.frombuffer(data, np.uint8)
+    alpha = int(np.count_nonzero(((codes | 32) - 97) < 26))
+    alphanum = alpha + int(np.count_nonzero((codes - 48) < 10))
+    if len(data) != len(text):
+        others = data.translate(None, _ASCII).decode("utf-8")
+        kinds = _kinds()[np.frombuffer(others.encode("utf-32-le"), np.uint32)]
+        alpha += int(np.count_nonzero(kinds == 2))
+        alphanum += int(np.count_nonzero(kinds))
     lines, characters, longest = _line_lengths(text, codes)
     return {
         "num_lines": lines,
         "avg_line_length": characters / lines,
         "max_line_length": longest,
-        "alphanum_fraction": (alpha + digits) / len(text),
+        "alphanum_fraction": alphanum / len(text),
         "alpha_fraction": alpha / len(text),
     }
 
 
-def _code_type(text: str) -> type[np.uint8] | type[np.uint32]:
-    return np.uint8 if text.isascii() else np.uint32
-
-
-def _letters_and_digits(codes: Codes) -> tuple[int, int]:
-    """How many characters str.isalpha and, of the others, str.isalnum are true of."""
-    if codes.dtype == np.uint8:
-        # Unsigned numbers wrap around, so that one comparison takes a whole range.
-        return int(np.count_nonzero(((codes | 32) - 97) < 26)), int(np.count_nonzero((codes - 48) < 10))
-    rare = codes[codes >= _TABLE_CODES]
-    kinds = _kinds()[codes[codes < _TABLE_CODES] if len(rare) else codes]
-    alpha, alphanum = int(np.count_nonzero(kinds == 2)), int(np.count_nonzero(kinds))
-    for character in map(chr, rare.tolist()):
-        alpha += character.isalpha()
-        alphanum += character.isalnum()
-    return alpha, alphanum - alpha
-
-
 @cache
-def _kinds() -> Codes:
-    """2 for letters, 1 for other characters that are alphanumeric, by code."""
-    characters = map(chr, range(_TABLE_CODES))
-    return np.array([2 * c.isalpha() or int(c.isalnum()) for c in characters], np.uint8)
+def _kinds() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """By code: 2 for letters, 1 for other characters that are alphanumeric, for all 1.1 million (0.2 s, 1.1 MB)."""
+    characters = map(chr, range(0x110000))
+    return np.fromiter((2 * c.isalpha() or c.isalnum() for c in characters), np.uint8, 0x110000)
 
 
-def _line_lengths(text: str, codes: Codes) -> tuple[int, int, int]:
+def _line_lengths(text: str, codes: np.ndarray[tuple[int], np.dtype[np.uint8]]) -> tuple[int, int, int]:
     """Number of lines, their characters together, and those of the longest, as `str.splitlines` divides them.
 
-    text: not empty. codes: its characters.
+    text: not empty. codes: its bytes in UTF-8.
     """
     if any(separator in text for separator in _SEPARATORS):
         lengths = list(map(len, text.splitlines()))
@@ -161,6 +148,9 @@ def _line_lengths(text: str, codes: Codes) -> tuple[int, int, int]:
     ends = np.flatnonzero(codes == ord("\n"))
     if not len(ends):
         return 1, len(text), len(text)
+    if len(codes) != len(text):
+        # From bytes to characters: each has one byte that does not begin with the bits 10.
+        ends = np.cumsum((codes & 0xC0) != 0x80, dtype=np.int32)[ends] - 1
     rest = len(text) - 1 - int(ends[-1])
     longest = max(int(ends[0]), int((ends[1:] - ends[:-1]).max(initial=1)) - 1, rest)
     return len(ends) + (rest > 0), len(text) - len(ends), longest

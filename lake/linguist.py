@@ -221,9 +221,9 @@ def _pattern(text: str) -> Pattern:
     There `^` is a newline, and one that must be matched is searched for up to six times faster than a `^`. What
     begins with `\\A` gets that newline too; other patterns cannot see it, as it is only asked whether they are found.
     """
-    begin = re.match(r"(\(\?[a-z]+:)?\^", text)
+    begin = re.match(r"(\(\?[a-z]+:\s*)?\^", text)
     if begin and "^" not in text[begin.end() :].replace("[^", ""):
-        text = f"{begin[1] or ''}\n{text[begin.end() :]}"
+        text = rf"{begin[1] or ''}\n{text[begin.end() :]}"
     return regex.compile(text.replace(r"\A", r"\A\n"), regex.MULTILINE | regex.ASCII)
 
 

@@ -4,9 +4,11 @@ Reading goes in two steps, so that several processes store each content once: `r
 the caller answers which of them are first seen here, `finish` makes their rows and writes those of `blobs`.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 import pyarrow as pa
 
@@ -108,7 +110,7 @@ class Worker:
         assert task is not None
         rows: dict[str, list[object]] = {name: [] for name in OCCURRENCE_COLUMNS}
         drops: list[Drop] = []
-        blobs: list[dict[str, object]] = []
+        blobs: dict[str | None, list[dict[str, object]]] = defaultdict(list)
         ids: list[str | None] = []
         size = new_bytes = 0
         for item, new in zip(self._read, first, strict=True):
@@ -133,17 +135,19 @@ class Worker:
             if new:
                 new_bytes += content.length
                 seen = {"language": language, "repo_name": task.repo_name, "path": path, "first_seen": task.visit_date}
-                blobs.append(describe(content) | seen)
-        if blobs:
-            if self._writer is None:
-                self._writer = PartitionedWriter(
-                    self.blobs, self.root, [("language", "language")], filesystem(self.root)
-                )
-            columns = [pa.array([row[f.name] for row in blobs], type=f.type) for f in self.blobs]
-            self._writer.write(pa.table(columns, schema=self.blobs))
+                blobs[language].append(describe(content) | seen)
+        for described in blobs.values():
+            self._write(described)
         self._task, self._read = None, []
         table = pa.table([pa.array(rows[f.name], type=f.type) for f in self.files], schema=self.files)
-        return Result(table, ids, drops, size, len(blobs), new_bytes)
+        return Result(table, ids, drops, size, sum(map(len, blobs.values())), new_bytes)
+
+    def _write(self, blobs: list[dict[str, object]]) -> None:
+        """Write rows of one language: of one partition, so that they need not be sorted out again."""
+        if self._writer is None:
+            self._writer = PartitionedWriter(self.blobs, self.root, [("language", "language")], filesystem(self.root))
+        columns = [pa.array([row[f.name] for row in blobs], type=f.type) for f in self.blobs]
+        self._writer.write(pa.table(columns, schema=self.blobs))
 
     def written(self) -> list[str]:
         """Finish the files of `blobs` written since the last call, and name them."""
@@ -212,6 +216,7 @@ def _notebook(entry: Entry, content: Content) -> list[_Item]:
 def _occurrence(
     mode: str, path: str, content: Content, language: str | None, derived_from: str | None
 ) -> tuple[object, ...]:
+    extension, is_vendor, is_documentation, is_test = _of_path(path)
     return (
         path,
         content.blob_id,
@@ -220,14 +225,20 @@ def _occurrence(
         language,
         linguist.language_type(language) if language else None,
         linguist.language_group(language) if language else None,
-        linguist.extension(path),
-        linguist.is_vendor(path),
+        extension,
+        is_vendor,
         linguist.is_generated(path, content.data),
-        linguist.is_documentation(path),
-        linguist.is_test(path),
+        is_documentation,
+        is_test,
         linguist.detector(),
         derived_from,
     )
+
+
+@lru_cache(maxsize=1 << 16)
+def _of_path(path: str) -> tuple[str, bool, bool, bool]:
+    """What follows from a path alone; the visits of a history have most paths in common."""
+    return linguist.extension(path), linguist.is_vendor(path), linguist.is_documentation(path), linguist.is_test(path)
 
 
 def _lfs_object(data: bytes) -> str:
