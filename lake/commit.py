@@ -200,7 +200,9 @@ class Commit:
 
     def _writer(self, table: str) -> PartitionedWriter:
         if table not in self._writers:
-            keys = TABLES[table].partition_columns() if table in TABLES else ()
+            # As the table has it: a lake may have been made when the table was divided otherwise.
+            base = self._base[table]
+            keys = [(f.name, base.schema().find_column_name(f.source_id) or f.name) for f in base.spec().fields]
             self._writers[table] = PartitionedWriter(self.schema(table), self.folder(table), keys, self.where.fs)
         return self._writers[table]
 

@@ -256,8 +256,9 @@ class _Run:
         self.arrivals: list[Arrival] = []
         self.known = KnownBlobs()
         self.last: LastVisit | None = None
-        tables = catalog.tables()
-        self.schemas = {name: schema_to_pyarrow(tables[name].schema()) for name in ("blobs", "files")}
+        self.schemas = {
+            name: schema_to_pyarrow(catalog.load_table((NAMESPACE, name)).schema()) for name in ("blobs", "files")
+        }
         root = where.path("tables", "blobs", "data")
         self.pool = Pool(root, self.schemas["blobs"], self.schemas["files"], max_bytes, workers)
 

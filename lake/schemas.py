@@ -175,7 +175,7 @@ FILES = Table(
             "blob_id of the notebook this text was made from; its path lies below the notebook's",
         ),
     ),
-    partition=("month(visit_date)", "language"),
+    partition=("month(visit_date)",),
     sort=("repo_name", "path"),
 )
 
