@@ -130,6 +130,13 @@ def speed(files: list[tuple[str, bytes]], runs: int) -> Figure:
     )
 
 
+def measure(runs: int, samples: Path | None = None, *, verbose: bool = False) -> list[Figure]:
+    """All figures. samples: a folder with a folder of samples for each language; fetched if None."""
+    with tempfile.TemporaryDirectory(prefix="codelake-bench-") as work:
+        read = read_samples(samples or fetch_samples(Path(work)))
+    return [speed(real_files(), runs), *agreement(read, verbose=verbose)]
+
+
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -137,10 +144,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3, help="runs of the speed measurement, the median counts")
     parser.add_argument("--samples", type=Path, help="folder of samples, a folder in it for each language")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="codelake-bench-") as work:
-        samples = read_samples(options.samples or fetch_samples(Path(work)))
-    figures = [speed(real_files(), options.runs), *agreement(samples, verbose=not options.json)]
-    show(figures, as_json=options.json)
+    show(measure(options.runs, options.samples, verbose=not options.json), as_json=options.json)
 
 
 if __name__ == "__main__":

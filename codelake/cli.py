@@ -93,16 +93,25 @@ def ingest(sources: tuple[str, ...], url: str, catalog: str | None, as_json: boo
     """Read SOURCES into the lake, making it first if need be.
 
     \b
-    PATH or folder:PATH        a folder as it lies there
-    pyenv:[PREFIX]             the packages installed in a Python environment
-    pystdlib:                  the standard library of the Python that runs CodeLake
+    PATH or folder:PATH                a folder as it lies there
+    git:PATH  git+https://…  [@REF]    a git repository, worktree or bundle
+    hg:PATH  hg+https://…  [@REV]      a Mercurial repository
+    svn:PATH-or-DUMP  svn+https://…    a Subversion repository or dump file
+    archive:FILE-or-URL                tar, zip, wheel, jar or crate
+    pypi:NAME[==VERSION]  npm:NAME[@VERSION]  deb-src:FILE.dsc
+    pyenv:[PREFIX]  pystdlib:          a Python environment; its standard library
+    swh:GRAPH?origin=URL               Software Heritage's graph tables and objects
+    stack:PATH                         The Stack's Parquet
+    gharchive:FILE.json.gz             issues and pull requests
 
     Cut off, the same command goes on where it was. The exit status is 3 if something failed or was lost to a fault of
     the input: `codelake sql "FROM drops WHERE stage = 'ingest'"` says what.
 
     \b
-    codelake ingest ./checkout
-    codelake ingest --new-only pyenv: pystdlib:
+    codelake ingest ./checkout git+https://github.com/pallets/click.git
+    codelake ingest git:repo --at 2024-01-01 --at v1.2
+    codelake ingest git:repo --every month --since 2020
+    codelake ingest --from list.txt --new-only
     """
     if not sources and options["listed"] is None:
         raise click.UsageError("name at least one source, or a list of them with --from")

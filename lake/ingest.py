@@ -34,7 +34,7 @@ from .reading import Drop, Result, Task, as_text
 from .report import Arrival, Report
 from .schemas import NAMESPACE
 from .seen import EXPECTED, LastVisit, Seen
-from .sources import Entry, Failure, Request, Visit, visits
+from .sources import Entry, Failure, Request, Visit, visits, without_login
 from .sources.when import NOW, When
 from .swhid import directory_id
 from .workers import Pool
@@ -194,7 +194,7 @@ def _batches(every: Iterator[Visit | Failure], run: "_Run", *, new_only: bool) -
             same = new_only and item.revision_id is not None and run.seen.revision(item.repo_url) == item.revision_id
             if date is not None and not same:
                 run.seen.add(item.repo_url, date, item.revision_id)
-                return replace(item, visit_date=date)
+                return replace(item, visit_date=date, source=without_login(item.source))
             run.counts["skipped_visits"] += 1
             item.release()
         return None
@@ -264,6 +264,8 @@ class _Run:
 
     def fail(self, failure: Failure) -> None:
         """Remember a visit that could not be made; it has its row in `drops` with the next commit."""
+        name, message = without_login(failure.name), without_login(failure.message, failure.name)
+        failure = replace(failure, name=name, message=message)
         self.failures.append((failure.name, failure.message))
         if (failure.name, failure.message) not in self.recorded:
             self.recorded.add((failure.name, failure.message))

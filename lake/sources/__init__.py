@@ -252,6 +252,13 @@ def split(source: str) -> tuple[str, str]:
     return scheme, source[match.end() :]
 
 
+def without_login(text: str, source: str = "") -> str:
+    """A text with `user:password@` taken out of the URLs in it, and that of `source` wherever it is."""
+    for login in re.findall(r"://([^/@\s]+@)", source):
+        text = text.replace(login, "")
+    return re.sub(r"(?<=://)[^/@\s]+@", "", text)
+
+
 def local_path(text: str) -> Path:
     """The path a user wrote, with `~` and `~name` for the homes that there are."""
     try:

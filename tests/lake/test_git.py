@@ -437,3 +437,15 @@ def test_what_a_mirror_held_is_rebuilt_if_it_was_cut_off(lake, daemon, tmp_path,
     shutil.rmtree(head.parent / "refs")
     assert lake.ingest(daemon).whole
     assert not any(isinstance(item, Failure) for item in visits(daemon, tmp_path))
+
+
+def test_a_password_in_a_url_is_kept_nowhere(lake, daemon, tmp_path, monkeypatch):
+    monkeypatch.setenv("CODELAKE_CACHE", str(tmp_path / "cache"))
+    logins = [daemon.replace("git+git://", "git+git://ada:s3cret@"), "git+http://ada:s3cret@127.0.0.1:9/x.git"]
+    report = lake.ingest(daemon, *logins, timeout=20)
+    assert len(report.failures) == 2
+    assert "s3cret" not in repr(report)
+    for table in ("repos", "drops"):
+        assert "s3cret" not in repr(lake.sql(f"FROM {table}").fetchall())
+    assert "s3cret" not in repr(lake.log())
+    assert one(lake, "SELECT repo_url FROM repos")[0].startswith("git://127.0.0.1")
