@@ -155,7 +155,7 @@ def _line_lengths(text: str, codes: np.ndarray[tuple[int], np.dtype[np.uint8]]) 
         return 1, len(text), len(text)
     if len(codes) != len(text):
         # From bytes to characters: each has one byte that does not begin with the bits 10.
-        ends = np.cumsum((codes & 0xC0) != 0x80, dtype=np.int32)[ends] - 1
+        ends = np.cumsum((codes & 0xC0) != 0x80)[ends] - 1
     rest = len(text) - 1 - int(ends[-1])
     longest = max(int(ends[0]), int((ends[1:] - ends[:-1]).max(initial=1)) - 1, rest)
     return len(ends) + (rest > 0), len(text) - len(ends), longest

@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -20,8 +19,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ...engine.errors import SourceError
+from ..swhid import snapshot_id
 from . import Failure, Lost, Request, Visit, local_path, origin
-from .process import Silent, run_watched
+from .programs import Program, ProgramError, SilentError, at_revision
 from .repository import Blobs, Ref, Repository, isolated, said
 from .when import NOW, Point, Stop, stops
 
@@ -30,7 +30,7 @@ _BUNDLE = re.compile(rb"# v\d git bundle\n")
 
 def visits(request: Request) -> Iterator[Visit | Failure]:
     """The visits of a repository: of its present, or of the points asked for. Raises SourceError for a wrong URL."""
-    url, ref = parse(request.rest)
+    url, ref = at_revision(request.rest)
     if shutil.which("git") is None:
         raise SourceError(f"{request.source}: this needs git: install it (apt-get install git)")
     if "://" in url:
@@ -47,19 +47,6 @@ def visits(request: Request) -> Iterator[Visit | Failure]:
     if path.is_file():
         return _bundle(request, path, ref)
     return _local(request, path.resolve(), ref)
-
-
-def parse(rest: str) -> tuple[str, str | None]:
-    """(URL or path, ref) of `https://host/repo.git@ref`; an @ of a path that is there belongs to the path."""
-    if "://" in rest:
-        head, separator, path = rest.partition("://")
-        authority, slash, path = path.partition("/")
-        path, _, ref = path.rpartition("@") if "@" in path else (path, "", "")
-        return f"{head}{separator}{authority}{slash}{path}", ref or None
-    if "@" in rest and not local_path(rest).exists():
-        path, _, ref = rest.rpartition("@")
-        return path, ref or None
-    return rest, None
 
 
 def _local(request: Request, path: Path, ref: str | None) -> Iterator[Visit | Failure]:
@@ -92,16 +79,16 @@ def _remote(request: Request, url: str, ref: str | None) -> Iterator[Visit | Fai
     known = origin(url)
     name = f"{known.name.replace('/', '-')[-60:]}-{hashlib.sha256(url.encode()).hexdigest()[:16]}"
     folder = request.cache / "git" / name
-    mirror = Mirror(folder, url, request.timeout, request.cancelled)
+    mirror = Mirror(folder, url, request)
     try:
         with _locked(folder):
             # The present needs no history, unless an earlier visit did.
             mirror.update(ref, whole=request.when != NOW)
-    except Silent as error:
-        yield Failure(request.source, f"{known.url} {error}", "timeout")
+    except SilentError as error:
+        yield Failure(request.source, f"{known.url}: {error}", "timeout")
         return
-    except subprocess.CalledProcessError as error:
-        yield Failure(request.source, f"{known.url} cannot be fetched: {said(error.stderr)}", "unreachable")
+    except ProgramError as error:
+        yield Failure(request.source, f"{known.url} cannot be fetched: {error}", "unreachable")
         return
     yield from _visits(request, Repository(folder), ref, known.url, mirror.advertised)
 
@@ -110,7 +97,7 @@ def _remote(request: Request, url: str, ref: str | None) -> Iterator[Visit | Fai
 def _locked(folder: Path) -> Iterator[None]:
     """One process at a time at a mirror."""
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
+    with Path(f"{folder}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -118,17 +105,16 @@ def _locked(folder: Path) -> Iterator[None]:
 class Mirror:
     """A bare copy of a remote repository, in the cache. Uses the user's own git settings: proxies, credentials."""
 
-    def __init__(self, folder: Path, url: str, timeout: float, cancelled: threading.Event) -> None:
+    def __init__(self, folder: Path, url: str, request: Request) -> None:
         self.folder = folder
         self.url = url
-        self.timeout = timeout
-        self.cancelled = cancelled
+        self.request = request
         self.advertised: list[Ref] = []
 
     def update(self, ref: str | None, *, whole: bool) -> None:
         """Fetch: every branch and tag with their history if `whole`, else only the newest commit of the one asked for.
 
-        Raises Silent if the remote says nothing for `timeout` seconds, CalledProcessError if it refuses.
+        Raises SilentError if the remote says nothing for the time allowed, ProgramError if it refuses.
         """
         if not (self.folder / "HEAD").exists():
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -177,10 +163,9 @@ class Mirror:
         # The user's configuration counts here; a prompt never comes, and what comes in is checked.
         environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
         environment.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
-        folder = ["--git-dir", str(self.folder)] if arguments[0] != "init" else []
-        settings = ["-c", "transfer.fsckObjects=false", "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null"]
-        command = ["git", *folder, *settings, *arguments]
-        return run_watched(command, self.timeout, environment, self.cancelled)
+        folder = ("--git-dir", str(self.folder)) if arguments[0] != "init" else ()
+        command = ("git", *folder, "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null")
+        return Program(command, environment, self.request).text(*arguments)
 
 
 def _visits(
@@ -294,9 +279,4 @@ def _full_name(name: str, refs: Sequence[Ref]) -> str:
 def _snapshot(refs: Sequence[Ref]) -> str:
     """`swh:1:snp:` of the refs."""
     kinds = {"commit": "revision", "tag": "release", "tree": "directory", "blob": "content", "alias": "alias"}
-    rows = []
-    for ref in sorted(refs, key=lambda r: r.name.encode()):
-        target = ref.target.encode() if ref.kind == "alias" else bytes.fromhex(ref.target)
-        rows.append(b"%s %s\0%d:%s" % (kinds[ref.kind].encode(), ref.name.encode(), len(target), target))
-    body = b"".join(rows)
-    return hashlib.sha1(b"snapshot %d\0" % len(body) + body, usedforsecurity=False).hexdigest()
+    return snapshot_id((ref.name.encode(), kinds[ref.kind], ref.target) for ref in refs)
