@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
+import pyarrow.dataset as ds
 
 from ..engine.tables import DataFile, filesystem
 from . import encodings
@@ -19,6 +19,7 @@ BINARY_PROBE = 8000
 _CHUNK = 1 << 20
 # What str.splitlines divides at besides \n.
 _SEPARATORS = tuple("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+_ID_DIGITS = 40
 _ASCII = bytes(range(128))
 # Characters beyond the first plane are too rare for a table of them all.
 _TABLE_CODES = 0x10000
@@ -188,19 +189,23 @@ class KnownBlobs:
 
     def load(self, files: Iterable[DataFile]) -> None:
         """Learn the ids in those of `files` that were not read before."""
+        paths = [file.path for file in files if file.path not in self._files]
+        if not paths:
+            return
+        schema = pa.schema([("blob_id", pa.large_string())])
+        found = ds.dataset(paths, schema=schema, format="parquet", filesystem=filesystem(paths[0]))
+        column = found.to_table()["blob_id"]
         parts = [self._ids]
-        for file in files:
-            if file.path in self._files:
-                continue
-            with filesystem(file.path).open(file.path, "rb") as source:
-                column = pq.ParquetFile(source).read(columns=["blob_id"])["blob_id"]
-            parts.append(np.frombuffer(bytes.fromhex("".join(column.to_pylist())), dtype="V20"))
-            self._files.add(file.path)
-        if len(parts) > 1:
-            ids = np.concatenate(parts)
-            prefixes = ids.view(np.uint8).reshape(-1, 20)[:, :8].copy().view(">u8").ravel().astype(np.uint64)
-            order = np.argsort(prefixes)
-            self._ids, self._prefixes = ids[order], prefixes[order]
+        for chunk in column.chunks:
+            # Arrow keeps texts one after the other; those of one length can be read as one.
+            start, end = chunk.offset, chunk.offset + len(chunk)
+            digits = chunk.buffers()[-1].to_pybytes()[_ID_DIGITS * start : _ID_DIGITS * end] if len(chunk) else b""
+            parts.append(np.frombuffer(bytes.fromhex(digits.decode("ascii")), dtype="V20"))
+        self._files.update(paths)
+        ids = np.concatenate(parts)
+        prefixes = ids.view(np.uint8).reshape(-1, 20)[:, :8].copy().view(">u8").ravel().astype(np.uint64)
+        order = np.argsort(prefixes)
+        self._ids, self._prefixes = ids[order], prefixes[order]
 
     def settle(self) -> None:
         """Forget the open commit's ids once its files have been loaded."""
