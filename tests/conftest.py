@@ -29,6 +29,12 @@ class Counter:
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Mirrors and downloads of the tests go away with them."""
+    os.environ["CODELAKE_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A small folder with several languages, a duplicate, an empty file and a binary one."""

@@ -9,6 +9,7 @@ import selectors
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -41,12 +42,12 @@ class SilentError(SourceError):
 
 
 def find(source: str, name: str, variable: str, install: str) -> str:
-    """The program that the environment variable names, or `name` on PATH.
+    """The program that the environment variable names, or `name` on PATH or beside the Python that runs us.
 
     Raises SourceError, for `source`, with how to install it.
     """
     asked = os.environ.get(variable) or name
-    found = shutil.which(asked)
+    found = shutil.which(asked) or shutil.which(asked, path=os.path.dirname(sys.executable))  # noqa: PTH120
     if found is None:
         raise SourceError(f"{source}: there is no program {asked}; {install}, or set {variable} to where it is")
     return found

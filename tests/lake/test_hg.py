@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ import codelake
 from codelake.lake.sources import Failure, Request, visits
 from codelake.lake.sources.programs import at_revision
 
-HG = os.environ.get("CODELAKE_HG") or shutil.which("hg")
+HG = os.environ.get("CODELAKE_HG") or shutil.which("hg") or shutil.which("hg", path=Path(sys.executable).parent)
 pytestmark = pytest.mark.skipif(HG is None, reason="hg is missing: pip install mercurial or apt-get install mercurial")
 
 CAFE = os.fsdecode(b"caf\xe9.py")
