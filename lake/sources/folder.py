@@ -21,7 +21,10 @@ def visits(request: Request) -> Iterator[Visit | Failure]:
     except FileNotFoundError:
         raise SourceError(f"{source}: there is no folder {root}") from None
     except NotADirectoryError:
-        raise SourceError(f"{source}: {root} is a file; name the folder it is in") from None
+        raise SourceError(
+            f"{source}: {root} is a file; name the folder it is in, or write archive:{root} for an archive, "
+            f"git:{root} for a bundle, svn:{root} for a dump"
+        ) from None
     except OSError as error:
         raise SourceError(f"{source}: {root} cannot be listed: {error.strerror}") from error
     return _visit(root.resolve(), request)

@@ -16,7 +16,7 @@ import posixpath
 import re
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -235,7 +235,8 @@ def _read(request: Request, asked: Asked, work: Workspace) -> Iterator[Visit | F
     [total] = [row["n"] for row in _rows(work.batches("SELECT count(*) AS n FROM roots"))]
     files = groupby(_rows(work.batches(load("swh/files"), [MOST_ROWS, DEEPEST])), lambda row: row["number"])
     number, group = next(files, (None, iter(())))
-    before = None
+    # A visit is held back until it is known whether the next one of its origin builds on it.
+    held: Visit | None = None
     last: Known | None = None
     for row in _rows(work.batches(load("swh/visited"), rows=1024)):
         found = [_item(item) for item in group] if number == row["number"] else []
@@ -250,9 +251,18 @@ def _read(request: Request, asked: Asked, work: Workspace) -> Iterator[Visit | F
         if (row["rows"] or 0) > MOST_ROWS:
             lost.append(Lost(b"", "too-many-files", f"more than {MOST_ROWS} entries", str(MOST_ROWS)))
         visit = replace(_visit(request, row, entries, lost, reader), of=total)
-        if visit.repo_url != before:
-            before, last = visit.repo_url, request.last(visit.repo_url)
-        yield visit if last is None else _since(last, visit)
+        if held is not None:
+            chained = visit.repo_url == held.repo_url and isinstance(last, _Before)
+            yield replace(held, followed=chained)
+        if held is None or visit.repo_url != held.repo_url:
+            last = request.last(visit.repo_url)
+        held = visit if last is None else _since(last, visit)
+        if visit.revision_id is not None and all(item.reason == "submodule" for item in lost):
+            last = _Before(visit.revision_id, visit.visit_date, entries, lost)
+        elif isinstance(last, _Before):
+            last = request.last(visit.repo_url)
+    if held is not None:
+        yield held
 
 
 def _problem(row: dict[str, Any]) -> str | None:
@@ -291,6 +301,24 @@ def _visit(request: Request, row: dict[str, Any], entries: list[Entry], lost: li
         committer_date=_moment(row["committer_date"]),
         parents=row["parents"] or ([] if row["revision_id"] else None),
     )
+
+
+@dataclass(frozen=True)
+class _Before:
+    """The visit before, in the same run, as what the next one builds on."""
+
+    revision_id: str
+    visit_date: datetime
+    entries: Sequence[Entry]
+    lost: Sequence[Lost]
+
+    def tree(self) -> dict[bytes, tuple[str, str]]:
+        """As Known has it."""
+        return {entry.path: (entry.mode, str(entry.blob_id)) for entry in self.entries}
+
+    def dropped(self) -> list[bytes]:
+        """As Known has it."""
+        return [item.path for item in self.lost]
 
 
 def _since(last: Known, visit: Visit) -> Visit:

@@ -295,6 +295,20 @@ def test_the_visit_is_the_last_full_one_not_after_the_date(lake, dated, query, a
     assert [row[0].year for row in columns(lake, "visit_date")] == years
 
 
+def test_visits_of_one_run_build_on_each_other(lake, dated):
+    report = lake.ingest(f"{dated}&origin={URL}", every="year", since="2021-01-01", until="2024-01-01")
+    assert [arrival.read_files for arrival in report.arrivals][0] == 7
+    assert sum(arrival.read_files for arrival in report.arrivals[1:]) < 5
+    for arrival in report.arrivals:
+        with codelake.open(f"{lake.place.location}-{arrival.visit_date:%Y}") as alone:
+            alone.ingest(f"{dated}&origin={URL}", at=arrival.visit_date.isoformat())
+            ours = f"FROM files WHERE visit_date = '{arrival.visit_date}' ORDER BY ALL"
+            rows = f"SELECT path, mode, blob_id {ours}"
+            assert (
+                lake.sql(rows).fetchall() == alone.sql("SELECT path, mode, blob_id FROM files ORDER BY ALL").fetchall()
+            )
+
+
 def test_before_the_first_visit_there_is_nothing(lake, dated):
     report = lake.ingest(f"{dated}&origin={URL}&visit=2020")
     [(name, message)] = report.failures
