@@ -297,7 +297,7 @@ def test_the_visit_is_the_last_full_one_not_after_the_date(lake, dated, query, a
 
 def test_visits_of_one_run_build_on_each_other(lake, dated):
     report = lake.ingest(f"{dated}&origin={URL}", every="year", since="2021-01-01", until="2024-01-01")
-    assert [arrival.read_files for arrival in report.arrivals][0] == 7
+    assert report.arrivals[0].read_files == 7
     assert sum(arrival.read_files for arrival in report.arrivals[1:]) < 5
     for arrival in report.arrivals:
         with codelake.open(f"{lake.place.location}-{arrival.visit_date:%Y}") as alone:
