@@ -319,7 +319,7 @@ print(hashlib.sha256(repr(every).encode()).hexdigest())
 """
     runs = [
         subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, env={"PYTHONHASHSEED": seed, "PATH": ""}
+            [sys.executable, "-P", "-c", code], check=True, capture_output=True, env={"PYTHONHASHSEED": seed}
         ).stdout
         for seed in ("1", "2")
     ]
