@@ -10,10 +10,10 @@ def orphans(catalog: LakeCatalog, where: Place, *, remove: bool = False) -> list
     """
     known: set[str] = set()
     for table in catalog.tables().values():
-        if table.metadata.snapshots:
-            known.update(
-                path.removeprefix("file://") for path in table.inspect.all_data_files()["file_path"].to_pylist()
-            )
+        manifests = {m.manifest_path: m for snapshot in table.metadata.snapshots for m in snapshot.manifests(table.io)}
+        for manifest in manifests.values():
+            for entry in manifest.fetch_manifest_entry(table.io, discard_deleted=False):
+                known.add(entry.data_file.file_path.removeprefix("file://"))
     found = []
     for name in catalog.tables():
         root = where.path("tables", name, "data")
