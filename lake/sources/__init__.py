@@ -282,16 +282,18 @@ def origin(url: str) -> Origin:
     repo_name is owner/name where the path has several parts, and the last part otherwise.
     """
     parts = urlsplit(url)
-    path = unquote(parts.path).rstrip("/")
+    # The store inside a worktree (/.git) is the repository around it.
+    place = parts.path.rstrip("/").removesuffix("/.git")
+    path = unquote(place)
     names = [part for part in path.split("/") if part]
     last = names[-1].removesuffix(".git") if names else (parts.hostname or "root")
     host = parts.hostname
     if parts.scheme == "file" or not host:
-        return Origin(f"file://{parts.path.rstrip('/')}", None, None, last or "root")
+        return Origin(f"file://{place}", None, None, last or "root")
     port = f":{parts.port}" if parts.port else ""
     owner = "/".join(names[:-1]) or None
     return Origin(
-        f"{parts.scheme}://{host}{port}{parts.path.rstrip('/').removesuffix('.git')}",
+        f"{parts.scheme}://{host}{port}{place.removesuffix('.git')}",
         host,
         owner,
         f"{owner}/{last}" if owner else last,

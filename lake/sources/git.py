@@ -21,8 +21,8 @@ from urllib.parse import unquote, urlsplit
 from ...engine.errors import SourceError
 from ..swhid import snapshot_id
 from . import Failure, Lost, Request, Visit, local_path, origin
+from .git_repository import Blobs, Ref, Repository, isolated, said
 from .programs import Program, ProgramError, SilentError, at_revision
-from .repository import Blobs, Ref, Repository, isolated, said
 from .when import NOW, Point, Stop, stops
 
 _BUNDLE = re.compile(rb"# v\d git bundle\n")
