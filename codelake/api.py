@@ -11,11 +11,13 @@ from .engine.duck import Relation, Session
 from .engine.errors import LakeError, ModelError, QueryError
 from .engine.progress import Progress
 from .engine.tables import TableFiles
+from .functions import functions
 from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
 from .lake.commit import Commit
 from .lake.report import Report
 from .progress import display
+from .sql import load_all
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -293,9 +295,11 @@ class Lake:
     # Inside
 
     def _refresh(self) -> Session:
-        """The session, with every view at the tables' current (or pinned) snapshot."""
+        """The session, with every view at the tables' current (or pinned) snapshot, and the functions and macros."""
+        fresh = self._session is None
         if self._session is None:
             self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
+            self._session.register(functions())
         locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
         changed = [name for name, location in locations.items() if self._seen.get(name) != location]
         for name in changed:
@@ -303,6 +307,9 @@ class Lake:
             snapshot = table.metadata.current_snapshot_id if self.pins is None else self.pins[name]
             self._tables[name] = table_files(table, snapshot)
         self._session.define(self._tables[name] for name in changed)
+        if changed:
+            # A view keeps the columns its tables had when it was made.
+            self._session.create([*(load_all("macros").values() if fresh else ()), *load_all("views").values()])
         self._seen = dict(locations)
         return self._session
 

@@ -1,14 +1,18 @@
 """The one module that imports duckdb: a session over Parquet snapshots, and its errors in words."""
 
+import atexit
+import inspect
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import ARROW, SPECIAL
 
 from .errors import CodeLakeError, QueryError, StreamError, nearest
+from .functions import Function
 from .parquet import partition_path
 from .tables import TableFiles, filesystem
 
@@ -25,6 +29,38 @@ _SQL_TYPES = {
     pa.large_binary(): "BLOB",
     pa.timestamp("us"): "TIMESTAMP",
 }
+
+# Python functions that DuckDB was given. It counts no reference to them, and a reader that is read out after its
+# session was closed still calls them, so none may ever go away.
+_CALLED: list[Callable[..., pa.Array]] = []
+# Connections whose functions are to be removed before the interpreter ends: the binding prints a leak report otherwise.
+_OPEN: dict[duckdb.DuckDBPyConnection, list[str]] = {}
+
+
+@atexit.register
+def _close_all() -> None:
+    while _OPEN:
+        _close(next(iter(_OPEN)))
+
+
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    for name in _OPEN.pop(connection, ()):
+        connection.remove_function(name)
+    connection.close()
+
+
+def _callable(function: Function) -> Callable[..., pa.Array]:
+    """The function as DuckDB wants it, which counts the parameters that it sees."""
+
+    def call(*arguments: pa.ChunkedArray) -> pa.Array:
+        return function.call(*arguments)
+
+    kind = inspect.Parameter.POSITIONAL_ONLY
+    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+        [inspect.Parameter(name, kind) for name in function.parameters]
+    )
+    _CALLED.append(call)
+    return call
 
 
 def quote_identifier(name: str) -> str:
@@ -99,7 +135,43 @@ class Session:
 
     def close(self) -> None:
         """Close the instance; its relations are dead after this."""
-        self._connection.close()
+        _close(self._connection)
+
+    def register(self, functions: Iterable[Function]) -> None:
+        """Make Python functions known to SQL under their names. Raises QueryError for a name that is taken."""
+        names = _OPEN.setdefault(self._connection, [])
+        for function in functions:
+            try:
+                self._connection.create_function(
+                    function.name,
+                    _callable(function),
+                    [duckdb.sqltype(kind) for kind in function.parameters.values()],
+                    duckdb.sqltype(function.returns),
+                    type=ARROW,
+                    null_handling=SPECIAL,
+                    side_effects=function.volatile,
+                )
+            except duckdb.Error as error:
+                raise QueryError(f"function {function.name}: {error}") from error
+            names.append(function.name)
+
+    def create(self, statements: Iterable[str]) -> None:
+        """Run CREATE OR REPLACE statements of macros and views, each after those it needs, in whatever order they come.
+
+        Raises QueryError for one that cannot be made from what is there.
+        """
+        # DuckDB binds a macro when it is made, so one that uses another has to wait for it.
+        waiting = list(statements)
+        while waiting:
+            later: list[str] = []
+            for text in waiting:
+                try:
+                    self._connection.execute(text)
+                except duckdb.Error as error:
+                    if not isinstance(error, duckdb.CatalogException) or len(later) + 1 == len(waiting):
+                        raise QueryError(f"{error}\nin {text}") from error
+                    later.append(text)
+            waiting = later
 
     def define(self, tables: Iterable[TableFiles]) -> None:
         """Make each table a view of its name, replacing what had that name."""

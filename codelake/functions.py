@@ -1,0 +1,96 @@
+"""The SQL functions written in Python that every lake's session has; macros and views are in sql/macros and sql/views.
+
+The engine may not know what a language or a licence is, so what `lake` can tell comes to SQL here.
+"""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+
+from .engine.functions import Function
+
+
+def functions() -> list[Function]:
+    """Every function, those for macros included."""
+    return attributes()
+
+
+def attributes() -> list[Function]:
+    """Functions of a path, a content or a licence alone, as curation computes them."""
+    return [
+        Function(
+            name="detect_language",
+            parameters={"path": "VARCHAR", "content": "VARCHAR"},
+            returns="VARCHAR",
+            call=_each(_detect_language, pa.string()),
+            doc="The programming language of a file by Linguist's rules; NULL if none is known.",
+        ),
+        Function(
+            name="is_vendored",
+            parameters={"path": "VARCHAR"},
+            returns="BOOLEAN",
+            call=_each(_is_vendored, pa.bool_()),
+            doc="Whether the path is that of a copy of somebody else's code, by Linguist's rules.",
+        ),
+        Function(
+            name="is_generated",
+            parameters={"path": "VARCHAR", "content": "VARCHAR"},
+            returns="BOOLEAN",
+            call=_each(_is_generated, pa.bool_()),
+            doc="Whether a program wrote the file, by Linguist's rules.",
+        ),
+        Function(
+            name="spdx_normalize",
+            parameters={"text": "VARCHAR"},
+            returns="VARCHAR",
+            call=_each(_spdx_normalize, pa.string()),
+            doc="A declared licence as an SPDX expression; NULL if it names none.",
+        ),
+        Function(
+            name="license_family",
+            parameters={"spdx": "VARCHAR"},
+            returns="VARCHAR",
+            call=_each(_license_family, pa.string()),
+            doc="The kind of an SPDX expression, in the words of the column license_type.",
+        ),
+    ]
+
+
+def _each(call: Callable[..., object], returns: pa.DataType) -> Callable[..., pa.Array]:
+    """`call` for each row; NULL where an argument is NULL."""
+
+    def column(*arguments: pa.ChunkedArray) -> pa.Array:
+        rows = zip(*(argument.to_pylist() for argument in arguments), strict=True)
+        return pa.array([None if None in row else call(*row) for row in rows], returns)
+
+    return column
+
+
+def _detect_language(path: str, content: str) -> str | None:
+    from .lake.linguist import detect
+
+    return detect(path, content.encode())
+
+
+def _is_vendored(path: str) -> bool:
+    from .lake.linguist import is_vendor
+
+    return is_vendor(path)
+
+
+def _is_generated(path: str, content: str) -> bool:
+    from .lake.linguist import is_generated
+
+    return is_generated(path, content.encode())
+
+
+def _spdx_normalize(text: str) -> str | None:
+    from .lake.spdx import normalize
+
+    return normalize(text)
+
+
+def _license_family(spdx: str) -> str:
+    from .lake.spdx import license_type
+
+    return license_type(spdx)
