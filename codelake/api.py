@@ -299,7 +299,7 @@ class Lake:
         fresh = self._session is None
         if self._session is None:
             self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
-            self._session.register(functions())
+            self._session.register(functions(self.catalog, self.pins))
         locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
         changed = [name for name, location in locations.items() if self._seen.get(name) != location]
         for name in changed:

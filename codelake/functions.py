@@ -1,18 +1,23 @@
-"""The SQL functions written in Python that every lake's session has; macros and views are in sql/macros and sql/views.
+"""The SQL functions written in Python that every lake's session has.
 
-The engine may not know what a language or a licence is, so what `lake` can tell comes to SQL here.
+The engine may not know what a language, a licence or a release is, so what `lake` can tell comes to SQL here. Macros
+and views, which may use these functions, are in sql/macros and sql/views: a file for each, made whatever their order.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import pyarrow as pa
 
+from .engine.duck import scan_sql
 from .engine.functions import Function
+from .lake import history
+from .lake.catalog import LakeCatalog, table_files
 
 
-def functions() -> list[Function]:
-    """Every function, those for macros included."""
-    return attributes()
+def functions(catalog: LakeCatalog, pins: history.Pins | None) -> list[Function]:
+    """Every function, those for macros included. pins: the snapshots that are the lake's present, None for the last."""
+    return [*attributes(), *releases(catalog, pins)]
 
 
 def attributes() -> list[Function]:
@@ -53,6 +58,35 @@ def attributes() -> list[Function]:
             call=_each(_license_family, pa.string()),
             doc="The kind of an SPDX expression, in the words of the column license_type.",
         ),
+    ]
+
+
+def releases(catalog: LakeCatalog, pins: history.Pins | None) -> list[Function]:
+    """Functions that look into the lake's past."""
+
+    # DuckDB asks several times while it binds one query. Where the metadata is tells whether anything changed.
+    @lru_cache(maxsize=64)
+    def scan(name: str, when: str | None, _location: str) -> str:
+        table = catalog.load_table(("code", name))
+        if when is not None:
+            snapshot = history.resolve(catalog, when)[name]
+        else:
+            snapshot = table.metadata.current_snapshot_id if pins is None else pins[name]
+        return scan_sql(table_files(table, snapshot))
+
+    def scans(names: pa.ChunkedArray, releases: pa.ChunkedArray) -> pa.Array:
+        locations = catalog.locations()
+        rows = zip(names.to_pylist(), releases.to_pylist(), strict=True)
+        return pa.array([scan(name, when, locations[name]) for name, when in rows], pa.string())
+
+    return [
+        Function(
+            name="_scan",
+            parameters={"table": "VARCHAR", "release": "VARCHAR"},
+            returns="VARCHAR",
+            call=scans,
+            doc="The SELECT that reads a table at a release, a time, a commit or a snapshot: for the macro query().",
+        )
     ]
 
 

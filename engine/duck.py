@@ -3,14 +3,16 @@
 import atexit
 import inspect
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
+from . import errors
 from .errors import CodeLakeError, QueryError, StreamError, nearest
 from .functions import Function
 from .parquet import partition_path
@@ -30,37 +32,59 @@ _SQL_TYPES = {
     pa.timestamp("us"): "TIMESTAMP",
 }
 
-# Python functions that DuckDB was given. It counts no reference to them, and a reader that is read out after its
-# session was closed still calls them, so none may ever go away.
-_CALLED: list[Callable[..., pa.Array]] = []
+_RAISED = re.compile(r"Python exception occurred while executing the UDF: (\w+): (.*)", re.DOTALL)
+
+_LAST_CALLS_SECONDS = 0.1
+
 # Connections whose functions are to be removed before the interpreter ends: the binding prints a leak report otherwise.
-_OPEN: dict[duckdb.DuckDBPyConnection, list[str]] = {}
+_OPEN: dict[duckdb.DuckDBPyConnection, list["_Called"]] = {}
+
+
+class _Called:
+    """What DuckDB calls for a Function. It lives on, all but empty, when its session was closed.
+
+    DuckDB counts no reference to it, and a reader that is read out after its session was closed still calls it.
+    """
+
+    _all: ClassVar[list["_Called"]] = []
+
+    def __init__(self, function: Function) -> None:
+        self.name = function.name
+        self.call: Callable[..., pa.Array] | None = function.call
+        # DuckDB counts the parameters that it sees.
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        self.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in function.parameters])
+        self._all.append(self)
+
+    def __call__(self, *arguments: pa.ChunkedArray) -> pa.Array:
+        call = self.call
+        if call is None:
+            raise QueryError("the lake was closed while this result was still read")
+        return call(*arguments)
 
 
 @atexit.register
 def _close_all() -> None:
-    while _OPEN:
-        _close(next(iter(_OPEN)))
+    if _OPEN:
+        while _OPEN:
+            _close(next(iter(_OPEN)))
+        # DuckDB's threads that wait to call a function get their turn, and end; later they would abort the process.
+        time.sleep(_LAST_CALLS_SECONDS)
 
 
 def _close(connection: duckdb.DuckDBPyConnection) -> None:
-    for name in _OPEN.pop(connection, ()):
-        connection.remove_function(name)
+    for called in _OPEN.pop(connection, ()):
+        connection.remove_function(called.name)
+        called.call = None
     connection.close()
 
 
-def _callable(function: Function) -> Callable[..., pa.Array]:
-    """The function as DuckDB wants it, which counts the parameters that it sees."""
-
-    def call(*arguments: pa.ChunkedArray) -> pa.Array:
-        return function.call(*arguments)
-
-    kind = inspect.Parameter.POSITIONAL_ONLY
-    call.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-        [inspect.Parameter(name, kind) for name in function.parameters]
-    )
-    _CALLED.append(call)
-    return call
+def _message(error: duckdb.Error) -> str:
+    """What DuckDB says, or what a function of ours said through it."""
+    text = str(error).strip()
+    if (match := _RAISED.search(text)) and issubclass(getattr(errors, match[1], object), CodeLakeError):
+        return match[2]
+    return text
 
 
 def quote_identifier(name: str) -> str:
@@ -139,12 +163,13 @@ class Session:
 
     def register(self, functions: Iterable[Function]) -> None:
         """Make Python functions known to SQL under their names. Raises QueryError for a name that is taken."""
-        names = _OPEN.setdefault(self._connection, [])
+        known = _OPEN.setdefault(self._connection, [])
         for function in functions:
+            called = _Called(function)
             try:
                 self._connection.create_function(
                     function.name,
-                    _callable(function),
+                    called,
                     [duckdb.sqltype(kind) for kind in function.parameters.values()],
                     duckdb.sqltype(function.returns),
                     type=ARROW,
@@ -153,7 +178,7 @@ class Session:
                 )
             except duckdb.Error as error:
                 raise QueryError(f"function {function.name}: {error}") from error
-            names.append(function.name)
+            known.append(called)
 
     def create(self, statements: Iterable[str]) -> None:
         """Run CREATE OR REPLACE statements of macros and views, each after those it needs, in whatever order they come.
@@ -225,7 +250,7 @@ class Session:
                 self._protocols.add(protocol)
 
     def _explain(self, error: duckdb.Error) -> QueryError:
-        text = str(error).strip()
+        text = _message(error)
         known: Sequence[str] = ()
         what = ""
         if match := re.search(r"Table with name (\S+) does not exist", text):
@@ -358,4 +383,4 @@ class Evaluator:
 
 def friendly(error: Exception) -> str | None:
     """The message of an error DuckDB raised while a relation was read, None for any other error."""
-    return str(error).strip() if isinstance(error, duckdb.Error) else None
+    return _message(error) if isinstance(error, duckdb.Error) else None

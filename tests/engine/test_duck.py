@@ -165,7 +165,10 @@ closed = session()
 reader = closed.sql("SELECT same('x' || range) FROM range(300000)").to_arrow_reader(10)
 reader.read_next_batch()
 closed.close()
-print(sum(batch.num_rows for batch in reader))
+try:
+    print(sum(batch.num_rows for batch in reader))
+except Exception as error:
+    print(error)
 open_at_exit = session().sql("SELECT same('x' || range) FROM range(300000)").to_arrow_reader(10)
 print(open_at_exit.read_next_batch().num_rows)
 """
@@ -173,4 +176,7 @@ print(open_at_exit.read_next_batch().num_rows)
 
 def test_a_process_ends_quietly_whatever_was_dropped_closed_or_left_open():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "300000\n299990\n10\n", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *said, last = done.stdout.splitlines()
+    assert (first, last) == ("300000", "10")
+    assert "the lake was closed while" in "".join(said)
