@@ -87,6 +87,12 @@ def _message(error: duckdb.Error) -> str:
     return text
 
 
+def _asked(relation: Relation | None) -> Relation:
+    if relation is None:
+        raise QueryError("there is no statement in this text; a query starts with SELECT, FROM, WITH, DESCRIBE or SHOW")
+    return relation
+
+
 def quote_identifier(name: str) -> str:
     """`name` as a SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
@@ -221,11 +227,15 @@ class Session:
             relation = self._connection.cursor().sql(text, params=list(params) if params is not None else None)
         except duckdb.Error as error:
             raise self._explain(error) from error
-        if relation is None:
-            raise QueryError(
-                "there is no statement in this text; a query starts with SELECT, FROM, WITH, DESCRIBE or SHOW"
-            )
-        return relation
+        return _asked(relation)
+
+    def within(self, selection: str, name: str, text: str) -> Relation:
+        """The relation of `text`, in which `name` is what the query `selection` gives. Raises QueryError."""
+        try:
+            relation = self.sql(selection).query(name, text)
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+        return _asked(relation)
 
     def arrow(self, text: str, params: Sequence[object] | None = None) -> pa.Table:
         """The whole result of one query as an Arrow table."""
