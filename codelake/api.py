@@ -7,11 +7,11 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .engine.duck import Relation, Session
+from .engine.duck import Relation, Session, scan_sql
 from .engine.errors import LakeError, ModelError, QueryError
 from .engine.progress import Progress
 from .engine.tables import TableFiles
-from .functions import functions
+from .functions import functions, past
 from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
 from .lake.commit import Commit
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from .engine.stream import Stream
+    from .explain import Explanation
     from .lake.release import Release
     from .model.retrieve import Hits, Index
     from .model.train import TrainResult
@@ -198,7 +199,8 @@ class Lake:
         fresh = self._session is None
         if self._session is None:
             self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
-            self._session.register(functions(self.catalog, self.pins))
+            find = past(self.catalog, self.pins)
+            self._session.register(functions(lambda name, when: scan_sql(find(name, when))))
         locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
         changed = [name for name, location in locations.items() if self._seen.get(name) != location]
         for name in changed:
@@ -211,6 +213,15 @@ class Lake:
             self._session.create([*(load_all("macros").values() if fresh else ()), *load_all("views").values()])
         self._seen = dict(locations)
         return self._session
+
+    def explain(self, text: str, *, params: Sequence[object] | None = None, analyze: bool = False) -> "Explanation":
+        """Which files, row groups and bytes a query reads of each table, and DuckDB's plan; print it.
+
+        Told from the footers of the files without running the query; analyze: run it, and tell what it did read.
+        """
+        from .explain import explain
+
+        return explain(self, text, params, analyze=analyze)
 
     def log(self) -> list[history.LakeCommit]:
         """The lake's commits, newest first; their numbers are what `at` takes."""

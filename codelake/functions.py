@@ -9,15 +9,34 @@ from functools import lru_cache
 
 import pyarrow as pa
 
-from .engine.duck import scan_sql
 from .engine.functions import Function
+from .engine.tables import TableFiles
 from .lake import history
 from .lake.catalog import LakeCatalog, table_files
 
+# (table, release) -> that table then. The release is what `lake.at` takes, as text; None for the lake's present.
+Past = Callable[[str, str | None], TableFiles]
 
-def functions(catalog: LakeCatalog, pins: history.Pins | None) -> list[Function]:
-    """Every function, those for macros included. pins: the snapshots that are the lake's present, None for the last."""
-    return [*attributes(), *releases(catalog, pins)]
+
+def past(catalog: LakeCatalog, pins: history.Pins | None) -> Past:
+    """Finds a table at a point of the lake's past. pins: the snapshots that are its present, None for the last ones."""
+
+    # DuckDB asks several times while it binds one query. Where the metadata is tells whether anything changed.
+    @lru_cache(maxsize=64)
+    def found(name: str, when: str | None, _location: str) -> TableFiles:
+        table = catalog.load_table(("code", name))
+        if when is not None:
+            snapshot = history.resolve(catalog, when)[name]
+        else:
+            snapshot = table.metadata.current_snapshot_id if pins is None else pins[name]
+        return table_files(table, snapshot)
+
+    return lambda name, when: found(name, when, catalog.locations()[name])
+
+
+def functions(scan: Callable[[str, str | None], str]) -> list[Function]:
+    """Every function, those for macros included. scan: the SELECT that reads a table at a release."""
+    return [*attributes(), _scan(scan)]
 
 
 def attributes() -> list[Function]:
@@ -61,33 +80,18 @@ def attributes() -> list[Function]:
     ]
 
 
-def releases(catalog: LakeCatalog, pins: history.Pins | None) -> list[Function]:
-    """Functions that look into the lake's past."""
-
-    # DuckDB asks several times while it binds one query. Where the metadata is tells whether anything changed.
-    @lru_cache(maxsize=64)
-    def scan(name: str, when: str | None, _location: str) -> str:
-        table = catalog.load_table(("code", name))
-        if when is not None:
-            snapshot = history.resolve(catalog, when)[name]
-        else:
-            snapshot = table.metadata.current_snapshot_id if pins is None else pins[name]
-        return scan_sql(table_files(table, snapshot))
-
+def _scan(scan: Callable[[str, str | None], str]) -> Function:
     def scans(names: pa.ChunkedArray, releases: pa.ChunkedArray) -> pa.Array:
-        locations = catalog.locations()
         rows = zip(names.to_pylist(), releases.to_pylist(), strict=True)
-        return pa.array([scan(name, when, locations[name]) for name, when in rows], pa.string())
+        return pa.array([scan(name, when) for name, when in rows], pa.string())
 
-    return [
-        Function(
-            name="_scan",
-            parameters={"table": "VARCHAR", "release": "VARCHAR"},
-            returns="VARCHAR",
-            call=scans,
-            doc="The SELECT that reads a table at a release, a time, a commit or a snapshot: for the macro query().",
-        )
-    ]
+    return Function(
+        name="_scan",
+        parameters={"table": "VARCHAR", "release": "VARCHAR"},
+        returns="VARCHAR",
+        call=scans,
+        doc="The SELECT that reads a table at a release, a time, a commit or a snapshot: for the macro query().",
+    )
 
 
 def _each(call: Callable[..., object], returns: pa.DataType) -> Callable[..., pa.Array]:

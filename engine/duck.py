@@ -81,7 +81,7 @@ def _close(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _message(error: duckdb.Error) -> str:
     """What DuckDB says, or what a function of ours said through it."""
-    text = str(error).strip()
+    text = str(error).split("\nStack Trace:")[0].strip()
     if (match := _RAISED.search(text)) and issubclass(getattr(errors, match[1], object), CodeLakeError):
         return match[2]
     return text
@@ -110,6 +110,14 @@ def sql_type(kind: pa.DataType) -> str:
     return _SQL_TYPES[kind]
 
 
+def hive_keys(table: TableFiles) -> list[str]:
+    """The keys that stand in the path of every file: a filter on one skips files."""
+    keys = list(table.files[0].partition) if table.files else []
+    # Another engine may lay its files out differently; the columns are in the files too, only pruning is lost then.
+    laid_out = all(f"/{partition_path(keys, tuple(f.partition.values()))}/" in f.path for f in table.files)
+    return keys if laid_out else []
+
+
 def scan_sql(table: TableFiles) -> str:
     """A SELECT that reads `table` from its Parquet files, or no rows with the right columns if it has none.
 
@@ -121,9 +129,7 @@ def scan_sql(table: TableFiles) -> str:
         return nothing
     columns = ", ".join(quote_identifier(name) for name in table.schema.names)
     paths = ", ".join(quote_literal(file.path) for file in table.files)
-    keys = list(table.files[0].partition)
-    # Another engine may lay its files out differently; the columns are in the files too, only pruning is lost then.
-    if keys and all(f"/{partition_path(keys, tuple(f.partition.values()))}/" in f.path for f in table.files):
+    if keys := hive_keys(table):
         hive = (
             ", hive_partitioning = true, hive_types = {" + ", ".join(f"{quote_literal(k)}: VARCHAR" for k in keys) + "}"
         )
