@@ -11,7 +11,7 @@ from .engine.duck import Relation, Session, scan_sql
 from .engine.errors import LakeError, ModelError, QueryError
 from .engine.progress import Progress
 from .engine.tables import TableFiles
-from .functions import functions, past
+from .functions import functions
 from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
 from .lake.commit import Commit
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from .engine.stream import Stream
+    from .engine.untrusted import Limits, Sandbox
     from .explain import Explanation
     from .lake.release import Release
     from .model.retrieve import Hits, Index
@@ -199,7 +200,7 @@ class Lake:
         fresh = self._session is None
         if self._session is None:
             self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
-            find = past(self.catalog, self.pins)
+            find = history.past(self.catalog, self.pins)
             self._session.register(functions(lambda name, when: scan_sql(find(name, when))))
         locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
         changed = [name for name, location in locations.items() if self._seen.get(name) != location]
@@ -213,6 +214,30 @@ class Lake:
             self._session.create([*(load_all("macros").values() if fresh else ()), *load_all("views").values()])
         self._seen = dict(locations)
         return self._session
+
+    def untrusted(self, limits: "Limits | None" = None) -> "Sandbox":
+        """A sandbox for SQL of people nobody vouches for, over the tables as they are now and at every release.
+
+            with lake.untrusted() as sandbox:
+                sandbox.sql("SELECT language, count(*) FROM code GROUP BY ALL").table
+
+        Each query has a process of its own, which reads the data files and nothing else. Raises LakeError for a lake
+        in object storage.
+        """
+        from .engine.untrusted import Sandbox
+        from .lake.release import releases
+
+        if self.place.local is None:
+            raise LakeError(f"{self.place.location}: untrusted SQL reads lakes on a local disk only")
+        find = history.past(self.catalog, self.pins)
+        versions = [release.version for release in releases(self.catalog, self.place)]
+        return Sandbox(
+            self.tables(),
+            past={(name, version): find(name, version) for name in ("repos", "files", "code") for version in versions},
+            functions="codelake.functions:functions",
+            statements=[*load_all("macros").values(), *load_all("views").values()],
+            limits=limits,
+        )
 
     def explain(self, text: str, *, params: Sequence[object] | None = None, analyze: bool = False) -> "Explanation":
         """Which files, row groups and bytes a query reads of each table, and DuckDB's plan; print it.

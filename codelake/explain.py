@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from .engine.duck import Session, quote_identifier, sql_type
 from .engine.pruning import reading
 from .engine.tables import TableFiles
-from .functions import functions, past
+from .functions import functions
+from .lake import history
 from .sql import load_all
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def explain(lake: "Lake", text: str, params: Sequence[object] | None, *, analyze
 def _planned(lake: "Lake", text: str, params: Sequence[object] | None) -> Iterator[TableScan]:
     """The scans that DuckDB plans, told on empty tables: its plan over Parquet does not say which table is which."""
     tables = dict(lake.tables())
-    find = past(lake.catalog, lake.pins)
+    find = history.past(lake.catalog, lake.pins)
     asked: set[tuple[str, str | None]] = set()
 
     def scan(name: str, when: str | None) -> str:

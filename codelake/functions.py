@@ -5,33 +5,10 @@ and views, which may use these functions, are in sql/macros and sql/views: a fil
 """
 
 from collections.abc import Callable
-from functools import lru_cache
 
 import pyarrow as pa
 
 from .engine.functions import Function
-from .engine.tables import TableFiles
-from .lake import history
-from .lake.catalog import LakeCatalog, table_files
-
-# (table, release) -> that table then. The release is what `lake.at` takes, as text; None for the lake's present.
-Past = Callable[[str, str | None], TableFiles]
-
-
-def past(catalog: LakeCatalog, pins: history.Pins | None) -> Past:
-    """Finds a table at a point of the lake's past. pins: the snapshots that are its present, None for the last ones."""
-
-    # DuckDB asks several times while it binds one query. Where the metadata is tells whether anything changed.
-    @lru_cache(maxsize=64)
-    def found(name: str, when: str | None, _location: str) -> TableFiles:
-        table = catalog.load_table(("code", name))
-        if when is not None:
-            snapshot = history.resolve(catalog, when)[name]
-        else:
-            snapshot = table.metadata.current_snapshot_id if pins is None else pins[name]
-        return table_files(table, snapshot)
-
-    return lambda name, when: found(name, when, catalog.locations()[name])
 
 
 def functions(scan: Callable[[str, str | None], str]) -> list[Function]:

@@ -149,7 +149,8 @@ class Session:
     """
 
     def __init__(self, *, memory_limit: str | None = None, threads: int | None = None) -> None:
-        config: dict[str, Any] = {}
+        # A name that is no table is a mistake, not a variable of this module.
+        config: dict[str, Any] = {"python_enable_replacements": False}
         if memory_limit is not None:
             config["memory_limit"] = memory_limit
         if threads is not None:
@@ -172,6 +173,39 @@ class Session:
     def close(self) -> None:
         """Close the instance; its relations are dead after this."""
         _close(self._connection)
+
+    def lock(self, *, paths: Sequence[str], temporary: str | None, temporary_bytes: int, seconds: float) -> None:
+        """From now on read no file but `paths`, load no extension, change no setting, and stop a query after `seconds`.
+
+        temporary: the folder for what does not fit in memory, None to let such a query fail.
+        """
+        settings = {
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "allow_persistent_secrets": "false",
+            "home_directory": "'.'",
+            "secret_directory": "'secrets'",
+            "extension_directory": "'extensions'",
+            "temp_directory": quote_literal(temporary or ""),
+            "max_temp_directory_size": f"'{temporary_bytes if temporary else 0}B'",
+            "max_execution_time": str(int(seconds * 1000)),
+            "allowed_paths": f"[{', '.join(map(quote_literal, paths))}]",
+            "enable_external_access": "false",
+            "lock_configuration": "true",
+        }
+        for name, value in settings.items():
+            self.run(f"SET GLOBAL {name} = {value}")
+
+    def macros(self) -> frozenset[str]:
+        """The names of the macros that were created."""
+        query = "SELECT function_name FROM duckdb_functions() WHERE function_type LIKE '%macro' AND NOT internal"
+        return frozenset(str(name).casefold() for name in self.arrow(query).column(0).to_pylist())
+
+    def views(self) -> frozenset[str]:
+        """The names of the views that were created, those of tables among them."""
+        query = "SELECT view_name FROM duckdb_views() WHERE NOT internal"
+        return frozenset(str(name).casefold() for name in self.arrow(query).column(0).to_pylist())
 
     def register(self, functions: Iterable[Function]) -> None:
         """Make Python functions known to SQL under their names. Raises QueryError for a name that is taken."""
@@ -395,6 +429,11 @@ class Evaluator:
     def value(self, sql: str, *params: object) -> Any:
         """The one value that `sql` selects."""
         return self.arrow(sql, params).column(0)[0].as_py()
+
+
+def relation_of(table: pa.Table) -> Relation:
+    """An Arrow table as a relation, to be shown or written like any other result."""
+    return duckdb.connect().from_arrow(table)
 
 
 def friendly(error: Exception) -> str | None:
