@@ -8,7 +8,6 @@ from typing import BinaryIO
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.dataset as ds
 
 from ..engine.tables import DataFile, filesystem
 from . import encodings
@@ -192,6 +191,9 @@ class KnownBlobs:
         paths = [file.path for file in files if file.path not in self._files]
         if not paths:
             return
+        # Imports pandas; the processes that read contents do without both.
+        import pyarrow.dataset as ds
+
         schema = pa.schema([("blob_id", pa.large_string())])
         found = ds.dataset(paths, schema=schema, format="parquet", filesystem=filesystem(paths[0]))
         column = found.to_table()["blob_id"]

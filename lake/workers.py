@@ -15,6 +15,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from importlib.abc import MetaPathFinder
 from multiprocessing.connection import Connection
 from typing import Any, Protocol, TypeVar
 
@@ -47,6 +48,18 @@ class _Here:
 
     def run(self, task: Task, decide: Decide) -> Result:
         return self.worker.finish(decide(self.worker.read(task)))
+
+
+class _WithoutPandas(MetaPathFinder):
+    """pandas as if it were not installed.
+
+    Arrow imports it to ask of every list whether it is a Series, which takes as long as all other imports together.
+    """
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        """Found nowhere else either."""
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not used here", name=name)
 
 
 class _There:
@@ -109,6 +122,7 @@ def serve(descriptor: int) -> None:
     """The life of a worker process: answer until the other side goes away."""
     # Ctrl-C reaches the whole group; the process that asks decides what happens to the work under way.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.meta_path.insert(0, _WithoutPandas())
     connection = Connection(descriptor)
     worker = Worker(*connection.recv())
     with contextlib.closing(worker), contextlib.suppress(EOFError, ConnectionError):
