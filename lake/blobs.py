@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ _CHUNK = 1 << 20
 # What str.splitlines divides at besides \n.
 _SEPARATORS = tuple("\r\v\f\x1c\x1d\x1e\x85\u2028\u2029")
 _ID_DIGITS = 40
+_UNMEASURED = (None,) * 5
 # Characters beyond the first plane are too rare for a table of them all.
 _TABLE_CODES = 0x10000
 
@@ -77,40 +78,44 @@ def is_binary(data: bytes) -> bool:
     return data.find(b"\0", 0, BINARY_PROBE) >= 0 and not encodings.marked_encoding(data)
 
 
-def describe(content: Content) -> dict[str, object]:
+class Described(NamedTuple):
     """The `blobs` columns that follow from the bytes alone."""
+
+    blob_id: str
+    sha1: str
+    sha256: str
+    length_bytes: int
+    src_encoding: str | None
+    is_binary: bool
+    content: bytes | None
+    num_lines: int | None
+    avg_line_length: float | None
+    max_line_length: int | None
+    alphanum_fraction: float | None
+    alpha_fraction: float | None
+
+
+def describe(content: Content) -> Described:
+    """What the bytes of a content say."""
     data = content.data
     binary = is_binary(data)
     encoding = encodings.detect(data) if content.whole and not binary else None
-    row: dict[str, object] = {
-        "blob_id": content.blob_id,
-        "sha1": content.sha1 or hashlib.sha1(data, usedforsecurity=False).hexdigest(),
-        "sha256": content.sha256 or hashlib.sha256(data).hexdigest(),
-        "length_bytes": content.length,
-        "src_encoding": encoding,
-        "is_binary": binary,
-        "content": data if content.whole and not binary else None,
-        "num_lines": None,
-        "avg_line_length": None,
-        "max_line_length": None,
-        "alphanum_fraction": None,
-        "alpha_fraction": None,
-    }
-    if encoding:
-        row.update(text_metrics(encodings.decode(data, encoding)))
-    return row
+    return Described(
+        content.blob_id,
+        content.sha1 or hashlib.sha1(data, usedforsecurity=False).hexdigest(),
+        content.sha256 or hashlib.sha256(data).hexdigest(),
+        content.length,
+        encoding,
+        binary,
+        data if content.whole and not binary else None,
+        *(text_metrics(encodings.decode(data, encoding)) if encoding else _UNMEASURED),
+    )
 
 
-def text_metrics(text: str) -> dict[str, float | int]:
-    """Line and character measures as The Stack v2 defines them; 0 for empty text."""
+def text_metrics(text: str) -> tuple[int, float, int, float, float]:
+    """Line and character measures as The Stack v2 defines them, as the last columns of Described; 0 for empty text."""
     if not text:
-        return {
-            "num_lines": 0,
-            "avg_line_length": 0.0,
-            "max_line_length": 0,
-            "alphanum_fraction": 0.0,
-            "alpha_fraction": 0.0,
-        }
+        return 0, 0.0, 0, 0.0, 0.0
     codes = _codes(text)
     # Unsigned numbers wrap around, so that one comparison takes a whole range.
     alpha = int(np.count_nonzero(((codes | 32) - 97) < 26))
@@ -125,13 +130,7 @@ def text_metrics(text: str) -> dict[str, float | int]:
                 alpha += character.isalpha()
                 alphanum += character.isalnum()
     lines, characters, longest = _line_lengths(text, codes)
-    return {
-        "num_lines": lines,
-        "avg_line_length": characters / lines,
-        "max_line_length": longest,
-        "alphanum_fraction": alphanum / len(text),
-        "alpha_fraction": alpha / len(text),
-    }
+    return lines, characters / lines, longest, alphanum / len(text), alpha / len(text)
 
 
 def _codes(text: str) -> _Codes:
