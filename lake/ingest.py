@@ -69,10 +69,10 @@ def ingest(
 
     new_only: leave out a visit whose revision is the one last seen at its origin. max_bytes: longer contents are
     recorded with their hashes but not kept. timeout: seconds a remote side may say nothing. workers: processes that
-    read, one for each core if None. cache: the folder for mirrors of repositories. Every visit gives rows in `files`; a
-    content gives one row in `blobs` however often it is seen; what was not kept gives one in `drops`. Raises
-    SourceError before anything is read if the scheme or place of one of `sources` is wrong (one in the list is a
-    failure in the report), LakeError if the disk is full.
+    read, this one among them, one for each core if None. cache: the folder for mirrors of repositories. Every visit
+    gives rows in `files`; a content gives one row in `blobs` however often it is seen; what was not kept gives one in
+    `drops`. Raises SourceError before anything is read if the scheme or place of one of `sources` is wrong (one in the
+    list is a failure in the report), LakeError if the disk is full.
     """
     from_list = read_list(listed) if listed is not None else []
     if not sources and listed is None:
@@ -319,12 +319,25 @@ class _Run:
 
     def _read(self, batch: Iterator[Visit], commit: Commit) -> None:
         """Read the visits, several tasks at a time, and append their rows in order."""
-        for (open_visit, entries), result in self.pool.run(_tasks(batch), self._first_seen):
+        for (open_visit, entries), result in self.pool.run(self._tasks(batch), self._first_seen):
             if result is not None:
                 self._take(open_visit, entries, result, commit)
             else:
                 self._close(open_visit, commit)
                 open_visit.visit.release()
+
+    def _tasks(self, batch: Iterator[Visit]) -> Iterator[tuple[tuple[_Open, Sequence[Entry]], Task | None]]:
+        """The tasks of every visit, each visit followed by an item without one."""
+        number = files = size = 0
+        for visit in batch:
+            files += len(visit.entries)
+            size += sum(max(entry.size, 0) for entry in visit.entries)
+            self.pool.expect(files, size)
+            opened = _Open(visit)
+            for entries in _parts(visit.entries):
+                yield (opened, entries), Task(number, visit.reader, entries, visit.repo_name, visit.visit_date)
+                number += 1
+            yield (opened, ()), None
 
     def _first_seen(self, ids: Sequence[str | None]) -> list[bool]:
         """Which of these contents neither the lake nor this commit has."""
@@ -426,17 +439,6 @@ class _Run:
         self.progress(
             done, total, files=self.counts["read_files"], size=self.counts["read_bytes"], note=visit.repo_name
         )
-
-
-def _tasks(batch: Iterator[Visit]) -> Iterator[tuple[tuple[_Open, Sequence[Entry]], Task | None]]:
-    """The tasks of every visit, each visit followed by an item without one."""
-    number = 0
-    for visit in batch:
-        opened = _Open(visit)
-        for entries in _parts(visit.entries):
-            yield (opened, entries), Task(number, visit.reader, entries, visit.repo_name, visit.visit_date)
-            number += 1
-        yield (opened, ()), None
 
 
 def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
