@@ -26,7 +26,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 
 from ..engine.errors import CodeLakeError, LakeError
 from ..engine.progress import Progress, silent
-from . import journal
+from . import journal, linguist
 from .blobs import KnownBlobs, without
 from .catalog import LakeCatalog, Place, table_files
 from .commit import Commit
@@ -103,7 +103,7 @@ def ingest(
             if run.failed:
                 run.commit("ingest: what failed", iter(()))
     finally:
-        run.pool.close()
+        run.close()
         shutil.rmtree(scratch, ignore_errors=True)
     return Report(
         title="ingest",
@@ -255,12 +255,22 @@ class _Run:
         self.failed: list[Failure] = []
         self.arrivals: list[Arrival] = []
         self.known = KnownBlobs()
+        self.learned: str | None = None
         self.last: LastVisit | None = None
         self.schemas = {
             name: schema_to_pyarrow(catalog.load_table((NAMESPACE, name)).schema()) for name in ("blobs", "files")
         }
         root = where.path("tables", "blobs", "data")
         self.pool = Pool(root, self.schemas["blobs"], self.schemas["files"], max_bytes, workers)
+        # What the lake has, and the rules of languages, are read while the sources look for what there is.
+        self.beside = ThreadPoolExecutor(2, thread_name_prefix="beside")
+        self.learning = self.beside.submit(self._learn)
+        self.beside.submit(linguist.languages)
+
+    def close(self) -> None:
+        """End the threads and processes."""
+        self.beside.shutdown()
+        self.pool.close()
 
     def fail(self, failure: Failure) -> None:
         """Remember a visit that could not be made; it has its row in `drops` with the next commit."""
@@ -273,6 +283,7 @@ class _Run:
 
     def commit(self, message: str, batch: Iterator[Visit]) -> None:
         """Read the visits of one batch and publish them together."""
+        self.learning.result()
         self._learn()
         before = Counter(self.counts), Counter(self.drops), len(self.arrivals)
         try:
@@ -295,7 +306,9 @@ class _Run:
 
     def _learn(self) -> None:
         table = self.catalog.load_table((NAMESPACE, "blobs"))
-        self.known.load(table_files(table, table.metadata.current_snapshot_id).files)
+        if table.metadata_location != self.learned:
+            self.known.load(table_files(table, table.metadata.current_snapshot_id).files)
+            self.learned = table.metadata_location
 
     def _yield_to_others(self, commit: Commit) -> None:
         """Another writer's commit came first: leave out the blobs it brought, so that each is still stored once."""
@@ -458,8 +471,9 @@ def _unchanged(rows: pa.Table, changed: pa.Array) -> pa.Table:
     """The rows of an earlier visit whose path is not among `changed`; a derived text goes with its notebook."""
     paths = rows["path"]
     if "derived_from" in rows.column_names:
-        below = pc.replace_substring_regex(paths, pattern="/[^/]*$", replacement="")
-        paths = pc.if_else(pc.is_null(rows["derived_from"]), paths, below)
+        paths, derived = paths.combine_chunks(), pc.is_valid(rows["derived_from"]).combine_chunks()
+        below = pc.replace_substring_regex(paths.filter(derived), pattern="/[^/]*$", replacement="")
+        paths = pc.replace_with_mask(paths, derived, below)
     return rows.filter(pc.invert(pc.is_in(paths, value_set=changed)))
 
 
