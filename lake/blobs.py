@@ -160,7 +160,7 @@ def _line_lengths(text: str, codes: _Codes) -> tuple[int, int, int]:
         lengths = list(map(len, text.splitlines()))
         return len(lengths), sum(lengths), max(lengths)
     # Newlines only, as in most files: where they stand tells all without making the lines.
-    ends = np.flatnonzero(codes == ord("\n"))
+    (ends,) = (codes == ord("\n")).nonzero()
     if not len(ends):
         return 1, len(text), len(text)
     rest = len(text) - 1 - int(ends[-1])

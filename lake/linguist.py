@@ -518,10 +518,9 @@ def is_generated(path: str, content: bytes) -> bool:
 
 def _is_generated_content(path: str, content: bytes) -> bool:
     suffix = path[path.rfind(".") + 1 :].lower()
+    head = content[:_MARK_BYTES]
     for marks in _MARKS.get(suffix, ()):
-        if marks.text in content[:_MARK_BYTES] and any(
-            marks.text in line for line in _lines(content, marks.last)[marks.first :]
-        ):
+        if marks.text in head and any(marks.text in line for line in _lines(head, marks.last)[marks.first :]):
             return True
     return any(check(content) for check in _CHECKS.get(suffix, ()))
 
