@@ -1,8 +1,4 @@
-"""Workers side by side: a few files are read here, many by this process and others.
-
-A process is started with this interpreter and its module path, never by forking (a fork copies locks that other threads
-hold) and never by importing the caller's main module (a script without a __main__ guard would start itself again).
-"""
+"""Workers side by side: a few files are read here, many by this process and others."""
 
 import contextlib
 import gc
@@ -11,7 +7,6 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +18,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from ..engine.errors import LakeError
+from ..engine.process import spawn
 from .reading import Result, Task, Worker
 
 # What is read here in the time that a process takes to start: about half a second on the machine of bench/LOG.md.
@@ -70,13 +66,7 @@ class _There:
 
     def __init__(self, *arguments: object) -> None:
         ours, theirs = socket.socketpair()
-        # Nothing that is imported will be garbage.
-        start = f"import gc, sys; gc.disable(); sys.path[:] = {sys.path!r}"
-        code = f"{start}\nfrom {__name__} import serve; serve({theirs.fileno()})"
-        # -I: neither the current folder nor the user's variables change what is imported.
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-        )
+        self.process = spawn(f"{__name__}:serve", theirs.fileno())
         theirs.close()
         self.connection = Connection(ours.detach())
         self._send(arguments)
