@@ -144,7 +144,8 @@ class Worker:
         if self._writer is None:
             self._writer = PartitionedWriter(self.blobs, self.root, [("language", "language")], filesystem(self.root))
         described, paths = zip(*blobs, strict=True)
-        columns = dict(zip(Described._fields, zip(*described, strict=True), strict=True)) | {
+        columns: dict[str, Sequence[object]] = {
+            **dict(zip(Described._fields, zip(*described, strict=True), strict=True)),
             "language": [language] * len(blobs),
             "repo_name": [task.repo_name] * len(blobs),
             "path": paths,
