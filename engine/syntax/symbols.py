@@ -182,7 +182,7 @@ class _Scope:
 
 
 def _resolved(entries: list[_Entry], file: _Found) -> list[_Found]:
-    """The symbols with their scopes: spans of one tree lie in each other or apart, so a stack of the open ones tells."""
+    """The symbols with their scopes: spans of a tree lie in each other or apart, so a stack of the open ones tells."""
     found = [file]
     scopes = [_Scope(math.inf, "file", "", file)]
     # What was there before: a second pattern may have matched the same node.
@@ -203,9 +203,7 @@ def _resolved(entries: list[_Entry], file: _Found) -> list[_Found]:
         elif role == "import":
             if referred != (start, end):
                 referred = (start, end)
-                name, whole, parent = _imported(scope.module, settings, written, other, alias)
-                if name:
-                    found.append(_Found("import", name, whole, parent, start, end))
+                found.append(_Found("import", *_imported(scope.module, settings, written, other, alias), start, end))
         elif role == "group":
             scopes.append(_Scope(end, role, scope.name, None, module=joined(scope.module, _module(other))))
         elif role == "docstring":

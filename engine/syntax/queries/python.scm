@@ -19,4 +19,10 @@
   "__future__" @from
   name: (aliased_import name: (dotted_name) @name alias: (identifier) @alias) @import)
 
-(call function: [(identifier) @name (attribute attribute: (identifier) @name) @receiver]) @call
+(call
+  function: [
+    (identifier) @name
+    (attribute attribute: (identifier) @name) @receiver
+    ; `(*f(x),)` is read as `(*f)(x)`.
+    (list_splat [(identifier) @name (attribute attribute: (identifier) @name) @receiver])
+  ]) @call
