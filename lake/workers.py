@@ -1,8 +1,4 @@
-"""Workers side by side: the first files are read here, many files by processes of their own.
-
-A process is started with this interpreter and its module path, never by forking (a fork copies locks that other threads
-hold) and never by importing the caller's main module (a script without a __main__ guard would start itself again).
-"""
+"""Workers side by side: the first files are read here, many files by processes of their own."""
 
 import contextlib
 import os
@@ -10,7 +6,6 @@ import queue
 import signal
 import socket
 import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -21,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from ..engine.errors import LakeError
+from ..engine.process import spawn
 from .reading import Result, Task, Worker
 
 # What is read here in the time that processes take to start: about half a second on the machine of bench/LOG.md.
@@ -54,11 +50,7 @@ class _There:
 
     def __init__(self, *arguments: object) -> None:
         ours, theirs = socket.socketpair()
-        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom {__name__} import serve; serve({theirs.fileno()})"
-        # -I: neither the current folder nor the user's variables change what is imported.
-        self.process = subprocess.Popen(
-            [sys.executable, "-I", "-c", code], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
-        )
+        self.process = spawn(f"{__name__}:serve", theirs.fileno())
         theirs.close()
         self.connection = Connection(ours.detach())
         self._send(arguments)
