@@ -193,17 +193,12 @@ def _resolved(entries: list[_Entry], file: _Found) -> list[_Found]:
         while scopes[-1].end <= start:
             scopes.pop()
         scope = scopes[-1]
-        if role == "call":
-            if written and referred != (start, end):
-                referred = (start, end)
-                name, whole = _names(written, settings)
-                if other is not None:
-                    whole = chain(other.replace(b"$", b".") if "plain" in settings else other)
-                found.append(_Found("call", name, whole, scope.name or None, start, end))
-        elif role == "import":
+        if role in ("call", "import"):
             if referred != (start, end):
                 referred = (start, end)
-                found.append(_Found("import", *_imported(scope.module, settings, written, other, alias), start, end))
+                name, whole, parent = (_called if role == "call" else _imported)(scope, settings, written, other, alias)
+                if name:
+                    found.append(_Found(role, name, whole, parent, start, end))
         elif role == "group":
             scopes.append(_Scope(end, role, scope.name, None, module=joined(scope.module, _module(other))))
         elif role == "docstring":
@@ -261,17 +256,27 @@ def _names(written: bytes, settings: _Settings) -> tuple[str, str]:
     return named(written)
 
 
+def _called(
+    scope: _Scope, settings: _Settings, written: bytes, callee: bytes | None, _: bytes | None
+) -> tuple[str, str | None, str | None]:
+    """Name, qualified name and parent of a call."""
+    name, whole = _names(written, settings)
+    if callee is None:
+        return name, whole, scope.name or None
+    return name, chain(callee.replace(b"$", b".") if "plain" in settings else callee), scope.name or None
+
+
 def _imported(
-    group: str | None, settings: _Settings, written: bytes, source: bytes | None, alias: bytes | None
+    scope: _Scope, settings: _Settings, written: bytes, source: bytes | None, alias: bytes | None
 ) -> tuple[str, str | None, str | None]:
     """Name, qualified name and parent of an import: of a module, or of the name `written` of it."""
     known = named(alias)[0] if alias else None
     if "last" in settings and source:
         source, _, written = source.rpartition(b".")
-    module = joined(group, _module(source))
+    module = joined(scope.module, _module(source))
     if not written:
         # `use a::b::{self}` is the module of the group.
-        return known or (_text(source) if source else (group or "").rpartition(".")[2]), module, None
+        return known or (_text(source) if source else (scope.module or "").rpartition(".")[2]), module, None
     name = _text(written)
     # Python's relative modules end in a dot already.
     whole = f"{module}{name}" if module and module.endswith(".") else joined(module, name)
