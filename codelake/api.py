@@ -7,23 +7,28 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .engine.duck import Relation, Session
+from .engine.duck import Relation, Session, scan_sql
 from .engine.errors import LakeError, ModelError, QueryError
 from .engine.progress import Progress
 from .engine.tables import TableFiles
+from .functions import functions, past
 from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
 from .lake.commit import Commit
 from .lake.report import Report
+from .lake.schemas import TABLES
 from .progress import display
+from .sql import load_all
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from .engine.stream import Stream
+    from .explain import Explanation
     from .lake.release import Release
     from .model.retrieve import Hits, Index
     from .model.train import TrainResult
+    from .selection import Selection
 
 INDEX_SQL = "SELECT blob_id, repo_name, path, language, license, license_type, content FROM code"
 _TEXT_BATCH_ROWS = 512
@@ -161,8 +166,23 @@ class Lake:
 
     def tables(self) -> dict[str, TableFiles]:
         """Table name -> its columns and Parquet files, at this lake's point in time: for other engines to read."""
-        self._refresh()
+        self.session()
         return dict(self._tables)
+
+    def table(self, name: str) -> "Selection":
+        """All rows of one table, to be narrowed: `lake.table("files").where(language="Rust").count()`."""
+        from .selection import Selection
+
+        if name not in TABLES:
+            raise QueryError(f"no table {name!r}; tables: {', '.join(TABLES)}")
+        return Selection(lake=self, table=name)
+
+    def where(self, **columns: object) -> "Selection":
+        """The rows of `code` that hold these values, to be narrowed further, read, or used in SQL.
+
+        lake.where(language="Python", license=["MIT", "BSD-3-Clause"]).where_sql("length_bytes < 10000").pl()
+        """
+        return self.table("code").where(**columns)
 
     def sql(self, text: str, *, params: Sequence[object] | None = None) -> Relation:
         """The DuckDB relation of one query over the lake's tables; `?` takes its value from `params`.
@@ -172,7 +192,36 @@ class Lake:
         It has .show() .fetchall() .pl() .df() .arrow() .to_arrow_table(). Raises QueryError naming the nearest table or
         column for one that is not there.
         """
-        return self._refresh().sql(text, params)
+        return self.session().sql(text, params)
+
+    def session(self) -> Session:
+        """The session, with every view at the tables' current (or pinned) snapshot, and the functions and macros."""
+        fresh = self._session is None
+        if self._session is None:
+            self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
+            find = past(self.catalog, self.pins)
+            self._session.register(functions(lambda name, when: scan_sql(find(name, when))))
+        locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
+        changed = [name for name, location in locations.items() if self._seen.get(name) != location]
+        for name in changed:
+            table = self.catalog.load_table(("code", name))
+            snapshot = table.metadata.current_snapshot_id if self.pins is None else self.pins[name]
+            self._tables[name] = table_files(table, snapshot)
+        self._session.define(self._tables[name] for name in changed)
+        if changed:
+            # A view keeps the columns its tables had when it was made.
+            self._session.create([*(load_all("macros").values() if fresh else ()), *load_all("views").values()])
+        self._seen = dict(locations)
+        return self._session
+
+    def explain(self, text: str, *, params: Sequence[object] | None = None, analyze: bool = False) -> "Explanation":
+        """Which files, row groups and bytes a query reads of each table, and DuckDB's plan; print it.
+
+        Told from the footers of the files without running the query; analyze: run it, and tell what it did read.
+        """
+        from .explain import explain
+
+        return explain(self, text, params, analyze=analyze)
 
     def log(self) -> list[history.LakeCommit]:
         """The lake's commits, newest first; their numbers are what `at` takes."""
@@ -239,7 +288,7 @@ class Lake:
         from .engine.tokenizer import load
 
         loaded = load(tokenizer if not isinstance(tokenizer, os.PathLike) else Path(tokenizer))
-        self._refresh()
+        self.session()
         plan = make_plan(self._tables, sql, tokenizer=loaded, seq_len=seq_len, seed=seed)
         return Stream(plan, loaded)
 
@@ -291,20 +340,6 @@ class Lake:
         return self._search_index().search(text, k=k, where=where, kind=kind)
 
     # Inside
-
-    def _refresh(self) -> Session:
-        """The session, with every view at the tables' current (or pinned) snapshot."""
-        if self._session is None:
-            self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
-        locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
-        changed = [name for name, location in locations.items() if self._seen.get(name) != location]
-        for name in changed:
-            table = self.catalog.load_table(("code", name))
-            snapshot = table.metadata.current_snapshot_id if self.pins is None else self.pins[name]
-            self._tables[name] = table_files(table, snapshot)
-        self._session.define(self._tables[name] for name in changed)
-        self._seen = dict(locations)
-        return self._session
 
     def _texts(self, sql: str, progress: Progress) -> Iterator[list[str]]:
         relation = self.sql(sql)

@@ -1,14 +1,20 @@
 """The one module that imports duckdb: a session over Parquet snapshots, and its errors in words."""
 
+import atexit
+import inspect
 import re
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import duckdb
 import pyarrow as pa
+from duckdb.func import ARROW, SPECIAL
 
+from . import errors
 from .errors import CodeLakeError, QueryError, StreamError, nearest
+from .functions import Function
 from .parquet import partition_path
 from .tables import TableFiles, filesystem
 
@@ -25,6 +31,66 @@ _SQL_TYPES = {
     pa.large_binary(): "BLOB",
     pa.timestamp("us"): "TIMESTAMP",
 }
+
+_RAISED = re.compile(r"Python exception occurred while executing the UDF: (\w+): (.*)", re.DOTALL)
+
+_LAST_CALLS_SECONDS = 0.1
+
+# Connections whose functions are to be removed before the interpreter ends: the binding prints a leak report otherwise.
+_OPEN: dict[duckdb.DuckDBPyConnection, list["_Called"]] = {}
+
+
+class _Called:
+    """What DuckDB calls for a Function. It lives on, all but empty, when its session was closed.
+
+    DuckDB counts no reference to it, and a reader that is read out after its session was closed still calls it.
+    """
+
+    _all: ClassVar[list["_Called"]] = []
+
+    def __init__(self, function: Function) -> None:
+        self.name = function.name
+        self.call: Callable[..., pa.Array] | None = function.call
+        # DuckDB counts the parameters that it sees.
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        self.__signature__ = inspect.Signature([inspect.Parameter(name, kind) for name in function.parameters])
+        self._all.append(self)
+
+    def __call__(self, *arguments: pa.ChunkedArray) -> pa.Array:
+        call = self.call
+        if call is None:
+            raise QueryError("the lake was closed while this result was still read")
+        return call(*arguments)
+
+
+@atexit.register
+def _close_all() -> None:
+    if _OPEN:
+        while _OPEN:
+            _close(next(iter(_OPEN)))
+        # DuckDB's threads that wait to call a function get their turn, and end; later they would abort the process.
+        time.sleep(_LAST_CALLS_SECONDS)
+
+
+def _close(connection: duckdb.DuckDBPyConnection) -> None:
+    for called in _OPEN.pop(connection, ()):
+        connection.remove_function(called.name)
+        called.call = None
+    connection.close()
+
+
+def _message(error: duckdb.Error) -> str:
+    """What DuckDB says, or what a function of ours said through it."""
+    text = str(error).split("\nStack Trace:")[0].strip()
+    if (match := _RAISED.search(text)) and issubclass(getattr(errors, match[1], object), CodeLakeError):
+        return match[2]
+    return text
+
+
+def _asked(relation: Relation | None) -> Relation:
+    if relation is None:
+        raise QueryError("there is no statement in this text; a query starts with SELECT, FROM, WITH, DESCRIBE or SHOW")
+    return relation
 
 
 def quote_identifier(name: str) -> str:
@@ -44,6 +110,14 @@ def sql_type(kind: pa.DataType) -> str:
     return _SQL_TYPES[kind]
 
 
+def hive_keys(table: TableFiles) -> list[str]:
+    """The keys that stand in the path of every file: a filter on one skips files."""
+    keys = list(table.files[0].partition) if table.files else []
+    # Another engine may lay its files out differently; the columns are in the files too, only pruning is lost then.
+    laid_out = all(f"/{partition_path(keys, tuple(f.partition.values()))}/" in f.path for f in table.files)
+    return keys if laid_out else []
+
+
 def scan_sql(table: TableFiles) -> str:
     """A SELECT that reads `table` from its Parquet files, or no rows with the right columns if it has none.
 
@@ -55,9 +129,7 @@ def scan_sql(table: TableFiles) -> str:
         return nothing
     columns = ", ".join(quote_identifier(name) for name in table.schema.names)
     paths = ", ".join(quote_literal(file.path) for file in table.files)
-    keys = list(table.files[0].partition)
-    # Another engine may lay its files out differently; the columns are in the files too, only pruning is lost then.
-    if keys and all(f"/{partition_path(keys, tuple(f.partition.values()))}/" in f.path for f in table.files):
+    if keys := hive_keys(table):
         hive = (
             ", hive_partitioning = true, hive_types = {" + ", ".join(f"{quote_literal(k)}: VARCHAR" for k in keys) + "}"
         )
@@ -99,7 +171,44 @@ class Session:
 
     def close(self) -> None:
         """Close the instance; its relations are dead after this."""
-        self._connection.close()
+        _close(self._connection)
+
+    def register(self, functions: Iterable[Function]) -> None:
+        """Make Python functions known to SQL under their names. Raises QueryError for a name that is taken."""
+        known = _OPEN.setdefault(self._connection, [])
+        for function in functions:
+            called = _Called(function)
+            try:
+                self._connection.create_function(
+                    function.name,
+                    called,
+                    [duckdb.sqltype(kind) for kind in function.parameters.values()],
+                    duckdb.sqltype(function.returns),
+                    type=ARROW,
+                    null_handling=SPECIAL,
+                    side_effects=function.volatile,
+                )
+            except duckdb.Error as error:
+                raise QueryError(f"function {function.name}: {error}") from error
+            known.append(called)
+
+    def create(self, statements: Iterable[str]) -> None:
+        """Run CREATE OR REPLACE statements of macros and views, each after those it needs, in whatever order they come.
+
+        Raises QueryError for one that cannot be made from what is there.
+        """
+        # DuckDB binds a macro when it is made, so one that uses another has to wait for it.
+        waiting = list(statements)
+        while waiting:
+            later: list[str] = []
+            for text in waiting:
+                try:
+                    self._connection.execute(text)
+                except duckdb.Error as error:
+                    if not isinstance(error, duckdb.CatalogException) or len(later) + 1 == len(waiting):
+                        raise QueryError(f"{error}\nin {text}") from error
+                    later.append(text)
+            waiting = later
 
     def define(self, tables: Iterable[TableFiles]) -> None:
         """Make each table a view of its name, replacing what had that name."""
@@ -124,11 +233,15 @@ class Session:
             relation = self._connection.cursor().sql(text, params=list(params) if params is not None else None)
         except duckdb.Error as error:
             raise self._explain(error) from error
-        if relation is None:
-            raise QueryError(
-                "there is no statement in this text; a query starts with SELECT, FROM, WITH, DESCRIBE or SHOW"
-            )
-        return relation
+        return _asked(relation)
+
+    def within(self, selection: str, name: str, text: str) -> Relation:
+        """The relation of `text`, in which `name` is what the query `selection` gives. Raises QueryError."""
+        try:
+            relation = self.sql(selection).query(name, text)
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+        return _asked(relation)
 
     def arrow(self, text: str, params: Sequence[object] | None = None) -> pa.Table:
         """The whole result of one query as an Arrow table."""
@@ -153,7 +266,7 @@ class Session:
                 self._protocols.add(protocol)
 
     def _explain(self, error: duckdb.Error) -> QueryError:
-        text = str(error).strip()
+        text = _message(error)
         known: Sequence[str] = ()
         what = ""
         if match := re.search(r"Table with name (\S+) does not exist", text):
@@ -286,4 +399,4 @@ class Evaluator:
 
 def friendly(error: Exception) -> str | None:
     """The message of an error DuckDB raised while a relation was read, None for any other error."""
-    return str(error).strip() if isinstance(error, duckdb.Error) else None
+    return _message(error) if isinstance(error, duckdb.Error) else None
