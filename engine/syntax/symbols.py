@@ -114,6 +114,9 @@ def _entries(
         role, settings = known.roles[pattern], known.settings[pattern]
         node = captures[role][0]
         start, end = node.start_byte, node.end_byte
+        # The newline after a preprocessor line or a comment is part of it in some grammars.
+        if content.endswith(b"\n", start, end):
+            end = start + len(content[start:end].rstrip())
         other = alias = None
         if role == "call":
             called = captures["name"][0]
@@ -323,9 +326,7 @@ def _document(content: bytes, lines: _Lines, found: list[_Found], comments: _Spa
 def _comment_blocks(content: bytes, lines: _Lines, comments: _Spans) -> dict[int, tuple[int, int]]:
     """By its last line, each run of comments that have their lines to themselves."""
     blocks: dict[int, tuple[int, int]] = {}
-    for start, stop in comments:
-        # The newline after a line comment is part of it in some grammars.
-        end = start + len(content[start:stop].rstrip())
+    for start, end in comments:
         first = lines.of(start)
         if not content[lines.begin(first) : start].strip():
             before = None if content.startswith(_BLOCKS, start) else blocks.pop(first - 1, None)

@@ -54,9 +54,10 @@
 (using_declaration (qualified_identifier) @from @import)
 (namespace_alias_definition name: (_) @alias . (_) @from @import)
 
+((call_expression function: (template_function name: (identifier) @name)) @call
+  (#not-any-of? @name "const_cast" "dynamic_cast" "reinterpret_cast" "static_cast"))
 (call_expression
   function: [
-    (template_function name: (identifier) @name)
     (field_expression field: (template_method name: (field_identifier) @name)) @receiver
     (qualified_identifier
       name: [

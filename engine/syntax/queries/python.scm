@@ -26,3 +26,12 @@
     ; `(*f(x),)` is read as `(*f)(x)`.
     (list_splat [(identifier) @name (attribute attribute: (identifier) @name) @receiver])
   ]) @call
+; `type(a).b = c` is read as an alias of the type `(a).b`.
+(type_alias_statement
+  "type" @name
+  left: (type
+    (attribute
+      object: [
+        (parenthesized_expression) @call
+        (attribute object: [(parenthesized_expression) @call (attribute object: (parenthesized_expression) @call)])
+      ])))
