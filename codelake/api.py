@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from .engine.duck import Relation, Session, scan_sql
 from .engine.errors import LakeError, ModelError, QueryError
 from .engine.progress import Progress
-from .engine.tables import TableFiles
+from .engine.syntax.functions import Syntax
+from .engine.tables import TableFiles, partition_values
 from .functions import functions, past
 from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from .engine.stream import Stream
+    from .engine.syntax.match import Limits
     from .explain import Explanation
     from .lake.release import Release
     from .model.retrieve import Hits, Index
@@ -41,12 +43,14 @@ def open(
     create: bool = True,
     memory_limit: str | None = None,
     threads: int | None = None,
+    limits: "Limits | None" = None,
     progress: bool | None = None,
 ) -> "Lake":
     """Open the lake at `url`, a folder or a URL such as s3://bucket/lake, making it first if nothing is there.
 
     catalog: SQLAlchemy URL of the Iceberg catalog, SQLite inside the lake by default; a lake in object storage needs
-    one. memory_limit ("2GB") and threads bound DuckDB. progress: True, False, or None for only on a terminal.
+    one. memory_limit ("2GB") and threads bound DuckDB; limits: what one file may cost the syntax functions. progress:
+    True, False, or None for only on a terminal.
     Raises LakeError for a folder that is not a lake, a lake of a newer format, or one that was moved.
 
         with codelake.open("my-lake") as lake:
@@ -54,7 +58,7 @@ def open(
     """
     where = place(url)
     opened = open_catalog(where, catalog, create=create)
-    return Lake(where, opened, memory_limit=memory_limit, threads=threads, progress=progress)
+    return Lake(where, opened, memory_limit=memory_limit, threads=threads, limits=limits, progress=progress)
 
 
 def _cache_folder() -> Path:
@@ -75,13 +79,16 @@ class Lake:
         pins: history.Pins | None = None,
         memory_limit: str | None = None,
         threads: int | None = None,
+        limits: "Limits | None" = None,
         progress: bool | None = None,
     ) -> None:
         self.place = where
         self.catalog = catalog
         self.pins = pins
         self._memory_limit, self._threads, self._progress = memory_limit, threads, progress
+        self._limits = limits
         self._session: Session | None = None
+        self._syntax: Syntax | None = None
         self._index: Index | None = None
         self._seen: dict[str, str] = {}
         self._tables: dict[str, TableFiles] = {}
@@ -97,6 +104,9 @@ class Lake:
 
     def close(self) -> None:
         """Let go of DuckDB and the search index; relations of this lake are dead after it."""
+        if self._syntax is not None:
+            self._syntax.close()
+            self._syntax = None
         if self._session is not None:
             self._session.close()
             self._session, self._seen = None, {}
@@ -201,6 +211,7 @@ class Lake:
             self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
             find = past(self.catalog, self.pins)
             self._session.register(functions(lambda name, when: scan_sql(find(name, when))))
+            self._session.register(self.syntax().functions())
         locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
         changed = [name for name, location in locations.items() if self._seen.get(name) != location]
         for name in changed:
@@ -213,6 +224,13 @@ class Lake:
             self._session.create([*(load_all("macros").values() if fresh else ()), *load_all("views").values()])
         self._seen = dict(locations)
         return self._session
+
+    def syntax(self) -> Syntax:
+        """The syntax functions of the session; their pool of processes parses for whoever asks."""
+        if self._syntax is None:
+            tables = self._tables
+            self._syntax = Syntax(lambda: partition_values(tables["code"], "language"), self._limits)
+        return self._syntax
 
     def explain(self, text: str, *, params: Sequence[object] | None = None, analyze: bool = False) -> "Explanation":
         """Which files, row groups and bytes a query reads of each table, and DuckDB's plan; print it.
@@ -238,6 +256,7 @@ class Lake:
             pins=pins,
             memory_limit=self._memory_limit,
             threads=self._threads,
+            limits=self._limits,
             progress=self._progress,
         )
 
@@ -328,6 +347,17 @@ class Lake:
         embedder = Embedder(self._checkpoint(model))
         with self._display("index") as progress, relation.to_arrow_reader(_TEXT_BATCH_ROWS) as reader:
             return self._search_index().build(iter(reader), embedder, progress=progress)
+
+    def search_code(self, query: str, *, language: str | None = None, kind: str = "ts") -> Relation:
+        """Every match of a search in `code`, one row a capture, as the relation of the macro `code_search`.
+
+        kind: "ts" (a tree-sitter query), "ast_grep" (code in which $A is any node and $$$ARGS any number of them),
+        "regex" (of Python's re) or "text". language: None for all in which the query makes sense. Raises QueryError
+        that shows the place in the query.
+
+            lake.search_code("eval($$$ARGS)", language="Python", kind="ast_grep").show()
+        """
+        return self.sql("FROM code_search(?, language := ?, kind := ?)", params=[query, language, kind])
 
     def search(self, text: str, *, k: int = 10, where: str | None = None, kind: str = "hybrid") -> "Hits":
         """The `k` best pieces of code for `text`, best first.

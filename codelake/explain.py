@@ -94,7 +94,7 @@ def _planned(lake: "Lake", text: str, params: Sequence[object] | None) -> Iterat
 
     query = f"EXPLAIN (FORMAT json) {text}"
     with Session() as shadow:
-        shadow.register(functions(scan))
+        shadow.register([*functions(scan), *lake.syntax().functions()])
         _empty(shadow, tables)
         shadow.create([*load_all("macros").values(), *load_all("views").values()])
         shadow.run(f"SET GLOBAL disabled_optimizers = '{_DISABLED}'")

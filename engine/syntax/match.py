@@ -3,6 +3,7 @@
 Nothing here imports pyarrow or DuckDB: a worker has to be there in a few hundredths of a second.
 """
 
+import contextlib
 import re
 import time
 from collections import Counter
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ast_grep_py import SgNode
     from tree_sitter import Node, Query, Tree
 
-Element: TypeAlias = tuple[int, int, str | None, str, int, int, int, int, str]
+Element: TypeAlias = tuple[int, int, str, str | None, int, int, int, int, str]
 # One element of an answer, by the names and types that SQL sees. Lines count from 1, bytes are of the content as UTF-8.
 ELEMENT = {
     "match": "UINTEGER",
@@ -40,6 +41,7 @@ _KNOWN_PREDICATES = {
         *("any-of", "not-any-of", "is", "is-not"),
     )
 }
+_OF_A_GRAMMAR = re.compile("Invalid (node type|field name)|Impossible pattern")
 _PLACE = re.compile(r" at row (\d+)(?:, column (\d+))?")
 _META = re.compile(r"(\$\$\$|\$\$?)([A-Z_][A-Z0-9_]*)")
 # What can make compiling or matching take exponential time, or crash (py-tree-sitter#308): repetition, regular
@@ -75,13 +77,15 @@ class Kind:
 
     function: "module:name" of a function (content, language, text, limits) -> one value, or a list of tuples where
     `fields` is the SQL type of each place in them (VARCHAR, BOOLEAN, BIGINT, UINTEGER, USMALLINT; None is NULL).
-    check: the same of a function (language, text) that raises QueryError before anything is read.
+    check: the same of a function (language, text) that raises QueryError before anything is read. any_language:
+    whether it needs no grammar.
     """
 
     function: str
     fields: Mapping[str, str] = field(default_factory=dict)
     scalar: str = ""
     check: str = ""
+    any_language: bool = False
 
 
 KINDS = {
@@ -91,6 +95,8 @@ KINDS = {
     "parse_ok": Kind(f"{__name__}:parse_ok", scalar="BOOLEAN"),
     "errors": Kind(f"{__name__}:errors", ELEMENT),
     "ast_grep": Kind(f"{__name__}:ast_grep", ELEMENT, check=f"{__name__}:checked_pattern"),
+    "regex": Kind(f"{__name__}:regex", ELEMENT, check=f"{__name__}:checked_regex", any_language=True),
+    "text": Kind(f"{__name__}:text", ELEMENT, check=f"{__name__}:checked_text", any_language=True),
 }
 # What was done since it was last emptied: files and bytes parsed, the time that took, and files at a limit.
 counts: Counter[str] = Counter()
@@ -106,7 +112,9 @@ def resolve(path: str) -> Callable[..., Any]:
 
 def tame(kind: str, text: str) -> bool:
     """Whether `text` cannot hang or crash on a small file, so that the session's own process may run it."""
-    return kind == "ast_grep" or not _WILD.search(_STRINGS.sub("", text))
+    if kind == "regex":
+        return not set(text) & set("*+{(")
+    return kind in {"ast_grep", "text"} or not _WILD.search(_STRINGS.sub("", text))
 
 
 # Parsing
@@ -186,6 +194,19 @@ def compiled(language: str, text: str) -> "Query":
     if not query.pattern_count:
         raise QueryError("the query is empty; for example (function_definition name: (identifier) @name)")
     return query
+
+
+def readable(text: str) -> None:
+    """Raise QueryError if `text` is no query for any grammar, whatever nodes it has."""
+    import tree_sitter
+
+    if tame("query", text):
+        try:
+            compiled("JSON", text)
+        except QueryError as error:
+            if isinstance(error.__context__, tree_sitter.QueryError) and _OF_A_GRAMMAR.match(str(error.__context__)):
+                return
+            raise
 
 
 def _explained(said: str, text: str, known: Grammar) -> str:
@@ -308,10 +329,7 @@ def ast_grep(content: bytes, language: str, text: str, limits: Limits) -> list[E
 
     name = checked_pattern(language, text).ast_grep
     assert name is not None
-    try:
-        source = content.decode()
-    except UnicodeDecodeError:
-        source = _same_length(content)
+    source = _same_length(content)
     start = time.thread_time()
     root = ast_grep_py.SgRoot(source, name).root()
     _parsed(content, start)
@@ -345,8 +363,83 @@ def _parts(node: "SgNode", text: str) -> "Iterator[tuple[str, SgNode]]":
             yield name, part
 
 
+# Regular expressions and plain text
+
+
+@lru_cache(maxsize=256)
+def checked_regex(_language: str, text: str) -> "re.Pattern[str]":
+    """`text` as a regular expression. Raises QueryError that shows the place."""
+    if not text:
+        raise QueryError("the regular expression is empty")
+    try:
+        return re.compile(text, re.MULTILINE)
+    except (re.error, OverflowError, RecursionError) as error:
+        at = _caret(text, *_place(text, error.pos)) if isinstance(error, re.error) and error.pos is not None else ""
+        raise QueryError(f"Python's re refuses the expression: {getattr(error, 'msg', error)}{at}") from None
+
+
+def checked_text(_language: str, text: str) -> str:
+    """`text`. Raises QueryError if it is empty."""
+    if not text:
+        raise QueryError("the text to search for is empty")
+    return text
+
+
+def regex(content: bytes, language: str, text: str, limits: Limits) -> list[Element]:
+    """Every match of a regular expression, capture "match", and its groups by name or number."""
+    pattern = checked_regex(language, text)
+    names = {number: name for name, number in pattern.groupindex.items()}
+    groups = [(0, "match"), *((number, names.get(number, str(number))) for number in range(1, pattern.groups + 1))]
+    source = _same_length(content)
+    spans = (
+        (match, capture, *found.span(group))
+        for match, found in enumerate(pattern.finditer(source))
+        for group, capture in groups
+        if found.start(group) >= 0
+    )
+    return _spans(spans, _byte_places(source), content, limits)
+
+
+def text(content: bytes, language: str, text: str, limits: Limits) -> list[Element]:
+    """Every place of a text, capture "match"."""
+    sought = text.encode("utf-8", "replace")
+
+    def spans() -> Iterator[tuple[int, str, int, int]]:
+        at, match = content.find(sought), 0
+        while at >= 0:
+            yield match, "match", at, at + len(sought)
+            at, match = content.find(sought, at + len(sought)), match + 1
+
+    return _spans(spans(), lambda byte: byte, content, limits)
+
+
+def _spans(
+    spans: Iterator[tuple[int, str, int, int]], place: Callable[[int], int], content: bytes, limits: Limits
+) -> list[Element]:
+    rows: list[Element] = []
+    size = line = counted = 0
+    for match, capture, start, end in spans:
+        first, last = place(start), place(end)
+        size += last - first
+        if len(rows) >= limits.max_elements or size > limits.max_text_bytes:
+            counts["cut"] += 1
+            break
+        # A group may begin before where the last one did.
+        line += content.count(b"\n", counted, first) - content.count(b"\n", first, counted)
+        counted = first
+        found = content[first:last]
+        ends = line + 1 + found.count(b"\n")
+        rows.append((match, 0, capture, None, first, last, line + 1, ends, found.decode("utf-8", "replace")))
+    return rows
+
+
+# Places
+
+
 def _same_length(content: bytes) -> str:
-    """The text of a content that is not UTF-8, each byte that is wrong a question mark: places stay what they are."""
+    """The text of a content; a byte that is no UTF-8 is a question mark, so that places stay what they are."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return content.decode()
     return content.decode("utf-8", "surrogateescape").encode("utf-8", "replace").decode()
 
 

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass
 from functools import cache
 from queue import SimpleQueue
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -170,8 +170,7 @@ class Pool:
         for _ in range(self._most):
             self._idle.put(None)
         self._threads: ThreadPoolExecutor | None = None
-        self._good: set[tuple[str, str, str]] = set()
-        self._bad: dict[tuple[str, str, str], str] = {}
+        self._refusals: dict[tuple[str, str, str], str] = {}
         self._ends: Counter[Job] = Counter()
         self.counts: Counter[str] = Counter()
         self._closed = False
@@ -206,30 +205,30 @@ class Pool:
 
         Raises QueryError that says why not; a job that is not strict gives False where it is the language's fault.
         """
+        said = self.refusal(job, language)
+        if said and job.strict:
+            raise QueryError(said)
+        return not said
+
+    def refusal(self, job: Job, language: str) -> str:
+        """Why `job` cannot be asked of files in `language`, empty if it can."""
+        kind = KINDS[job.kind]
         try:
-            name = grammar(language).name
-        except QueryError:
-            if job.strict:
-                raise
-            return False
+            name = "" if kind.any_language else grammar(language).name
+        except QueryError as error:
+            return str(error)
         key = (job.kind, name, job.text)
-        if not KINDS[job.kind].check or key in self._good:
-            return True
-        if key not in self._bad:
+        if kind.check and key not in self._refusals:
             if match.tame(job.kind, job.text):
-                said = worker.check(*key)
+                with self._here:
+                    said = worker.check(*key)
             else:
                 try:
                     said = self._ask("check", *key)
                 except _Ended as ended:
                     said = f"the query takes too long to compile for {name}, or crashes tree-sitter ({ended.why})"
-            if said is None:
-                self._good.add(key)
-                return True
-            self._bad[key] = said
-        if job.strict:
-            raise QueryError(self._bad[key])
-        return False
+            self._refusals[key] = said
+        return self._refusals.get(key, "")
 
     def run(self, job: Job, contents: pa.Array, languages: pa.Array) -> pa.Array:
         """One answer for each row of `contents` (text or binary); NULL in either gives NULL.
@@ -237,9 +236,8 @@ class Pool:
         Raises QueryError for a language without a grammar, and a query that does not compile for one of the languages
         (with strict), and for a query that ended too many processes.
         """
-        able = {
-            language: self.check(job, language) for language in languages.unique().to_pylist() if language is not None
-        }
+        asked = languages.filter(contents.is_valid()).unique().to_pylist()
+        able = {one: self.check(job, one) for one in asked if one is not None}
         files: list[File] = []
         places: dict[File, int] = {}
         rows: list[int | None] = []
@@ -308,7 +306,7 @@ class Pool:
         answered = []
         while files:
             try:
-                done, counted, columns = self._ask("answers", job.kind, job.text, files)  # type: ignore[misc]
+                done, counted, columns = self._ask("answers", job.kind, job.text, files)
             except _Ended as ended:
                 if ended.place is None or self._closed:
                     raise QueryError("a process that parses could not be started, or the lake was closed") from None
@@ -328,7 +326,7 @@ class Pool:
             files = files[done:]
         return answered
 
-    def _ask(self, *message: object) -> object:
+    def _ask(self, *message: object) -> Any:
         one = self._idle.get()
         try:
             if one is None:

@@ -141,10 +141,10 @@ def serve(descriptor: int, progress: int) -> None:
     os._exit(0)
 
 
-def check(kind: str, language: str, text: str) -> str | None:
-    """Why `text` cannot be asked of files in `language`, None if it can."""
+def check(kind: str, language: str, text: str) -> str:
+    """Why `text` cannot be asked of files in `language`, empty if it can."""
     try:
         match.resolve(KINDS[kind].check)(language, text)
     except QueryError as error:
         return str(error)
-    return None
+    return ""
