@@ -15,10 +15,9 @@ from typing import TypeAlias
 from tree_sitter import Node, QueryCursor
 
 from ..errors import QueryError, nearest
+from .match import Limits
 from .names import MAX_WRITTEN, chain, joined, named
 from .rules import DEFINITIONS, GRAMMARS, Rules, rules
-
-MATCH_LIMIT = 4096
 
 _DOCUMENTED = frozenset({*DEFINITIONS, "declaration"})
 _SCOPES = frozenset({"function", "method", "class", "struct", "union", "enum", "interface", "trait", "module"})
@@ -63,8 +62,11 @@ def symbols(content: bytes, language: str) -> list[Symbol]:
     return [Symbol(*row[:8], None if row[8] is None or row[9] is None else (row[8], row[9])) for row in found]
 
 
-def rows(content: bytes, language: str, match_limit: int = MATCH_LIMIT) -> list[Row]:
-    """The same as plain rows. match_limit: states of the query under way at once; beyond it symbols may be missing."""
+def rows(content: bytes, language: str, match_limit: int = Limits.match_limit) -> list[Row]:
+    """The same as plain rows, as `match.SYMBOL` has them.
+
+    match_limit: states of the query under way at once; beyond it symbols may be missing.
+    """
     root, known = _parsed(content, language)
     cursor = QueryCursor(known.query, match_limit=match_limit)
     entries, comments, attributes = _entries(content, cursor.matches(root), known)
@@ -80,6 +82,11 @@ def rows(content: bytes, language: str, match_limit: int = MATCH_LIMIT) -> list[
         )
         for f in found
     ]
+
+
+def answer(content: bytes, language: str, _text: str, limits: Limits) -> list[Row]:
+    """What the pool answers to a job of kind `symbols`."""
+    return rows(content, language, limits.match_limit)
 
 
 def _parsed(content: bytes, language: str) -> tuple[Node, Rules]:
