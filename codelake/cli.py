@@ -137,9 +137,7 @@ def curate(url: str, catalog: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.option(
-    "--language", "languages", multiple=True, help="Only this language; may be given again.  [all with rules]"
-)
+@click.option("--language", "languages", multiple=True, help="Only this language; may be given again.  [all]")
 @_lake_option
 @_json_option
 def symbols(languages: tuple[str, ...], url: str, catalog: str | None, as_json: bool) -> None:

@@ -60,8 +60,8 @@ OTHERS = {
     "declaration": "definition without its body: a prototype of C, an overload of TypeScript, `val` of OCaml",
     "import": "module, or name of a module, that the file takes in",
     "call": "call of something by its name",
-    "file": "the content itself; its name says how it went: ok, syntax-error (symbols may be missing), match-limit (the "
-    "same), too-large, failed; its docstring is that of the module",
+    "file": "the content itself, with the module's docstring; its name says how it went: ok, syntax-error or match-limit "
+    "(symbols may be missing), too-large, failed",
 }
 
 # Linguist's language -> its grammars, tried in turn until one parses without an error.

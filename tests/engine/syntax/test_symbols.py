@@ -1,4 +1,4 @@
-"""Symbols: each language against a snippet whose symbols are listed, Python against its own parser, and hostile input."""
+"""Symbols: a snippet a language with its symbols listed, Python against its own parser, and hostile input."""
 
 import ast
 import sysconfig
@@ -131,7 +131,7 @@ def docstring(node, at):
 
 
 def by_ast(content):
-    """(kind, name, qualified name or enclosing definition, start, end, docstring) of what ast finds; calls by their end."""
+    """(kind, name, qualified name or what encloses it, start, end, docstring) of what ast finds; no start of calls."""
     at = positions(content)
     tree = ast.parse(content)
     found = [("file", None, None, 0, len(content), docstring(tree, at))]
