@@ -167,6 +167,29 @@ class Lake:
         with self._display("curate") as progress:
             return curate(self.catalog, self.place, memory_limit=self._memory_limit, progress=progress)
 
+    def symbols(self, languages: Sequence[str] | None = None) -> Report:
+        """Bring the table `symbols` up to `code`: definitions, imports, calls and docstrings, each content parsed once.
+
+        languages: only these, by Linguist's names; by default all that have rules. Only what is new or changed is
+        parsed; a call that was cut off goes on when made again. Asked with the views definitions, imports, calls and
+        docstrings, and callers_of(name). Raises QueryError for a language without rules.
+
+            lake.symbols(["Python"])
+            lake.sql("SELECT path, start_line FROM callers_of('eval')")
+        """
+        from .lake.symbols import symbols
+
+        self._writable("symbols")
+        with self._display("symbols") as progress:
+            return symbols(
+                self.catalog,
+                self.place,
+                languages=languages,
+                memory_limit=self._memory_limit,
+                processes=self._threads,
+                progress=progress,
+            )
+
     def commit(self, message: str) -> Commit:
         """A commit of your own over any tables; see `codelake.lake.commit.Commit`."""
         self._writable("commit")

@@ -137,6 +137,24 @@ def curate(url: str, catalog: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--language", "languages", multiple=True, help="Only this language; may be given again.  [all]")
+@_lake_option
+@_json_option
+def symbols(languages: tuple[str, ...], url: str, catalog: str | None, as_json: bool) -> None:
+    """Parse the curated files once and keep their definitions, imports, calls and docstrings in `symbols`.
+
+    Only what is new or changed is parsed. Cut off, the same command goes on where it was.
+
+    \b
+    codelake symbols --language Python --language Rust
+    codelake sql "SELECT path, start_line, qualified_name FROM definitions WHERE name = 'main'"
+    codelake sql "SELECT repo_name, path, line, caller FROM callers_of('eval')"
+    """
+    with _open(url, catalog) as lake:
+        _report(lake.symbols(languages or None), as_json)
+
+
+@main.command()
 @click.argument("query")
 @click.option("--param", "-p", "params", multiple=True, help="Text for the next ? in QUERY; may be given again.")
 @click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to ask instead of now.")

@@ -33,6 +33,19 @@ ELEMENT = {
     "end_line": "UINTEGER",
     "text": "VARCHAR",
 }
+# One symbol, by the columns of the table `symbols` from `kind` on.
+SYMBOL = {
+    "kind": "VARCHAR",
+    "name": "VARCHAR",
+    "qualified_name": "VARCHAR",
+    "parent": "VARCHAR",
+    "start_byte": "UINTEGER",
+    "end_byte": "UINTEGER",
+    "start_line": "UINTEGER",
+    "end_line": "UINTEGER",
+    "docstring_start_byte": "UINTEGER",
+    "docstring_end_byte": "UINTEGER",
+}
 _PREDICATES = re.compile(r'"(?:\\.|[^"\\])*"|;[^\n]*|#([\w.-]+\?)')
 _KNOWN_PREDICATES = {
     f"{kind}?"
@@ -95,6 +108,7 @@ KINDS = {
     "parse_ok": Kind(f"{__name__}:parse_ok", scalar="BOOLEAN"),
     "errors": Kind(f"{__name__}:errors", ELEMENT),
     "ast_grep": Kind(f"{__name__}:ast_grep", ELEMENT, check=f"{__name__}:checked_pattern"),
+    "symbols": Kind(f"{__package__}.symbols:answer", SYMBOL),
     "regex": Kind(f"{__name__}:regex", ELEMENT, check=f"{__name__}:checked_regex", any_language=True),
     "text": Kind(f"{__name__}:text", ELEMENT, check=f"{__name__}:checked_text", any_language=True),
 }
