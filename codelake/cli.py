@@ -359,19 +359,51 @@ def search(text: str, k: int, where: str | None, kind: str, url: str, catalog: s
 
 
 @main.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="report.html", show_default=True)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with the plots.")
+@click.option("--png", type=click.Path(file_okay=False, path_type=Path), help="Write each plot as FOLDER/NAME.png.")
+@click.option("--svg", type=click.Path(file_okay=False, path_type=Path), help="Write each plot as FOLDER/NAME.svg.")
+@click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to report on instead of now.")
+@click.option("--list", "listed", is_flag=True, help="List the reports and the questions they answer.")
 @_lake_option
-def report(out: Path, url: str, catalog: str | None) -> None:
-    """Write one HTML page of tables and plots of what is in the lake, with PNG copies of the plots beside it.
+@_json_option
+def report(
+    names: tuple[str, ...], page: Path | None, png: Path | None, svg: Path | None, when: str | None, listed: bool,
+    url: str, catalog: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Answer standing questions about the lake: languages, licences, growth, copies, what was left out.
+
+    With NAMEs, print those reports; without, write one page of all of them, report.html. A NAME that ends in .sql is
+    a file of your own: copy one of CodeLake's to see how (`--list` says where they are).
 
     \b
-    codelake report --out lake.html
+    codelake report
+    codelake report languages licenses --png plots
+    codelake report growth --html growth.html --at 1.0.0
     """
-    from .report import write
+    from . import show
+    from .report import answer, find, folder, reports, write_page, write_plots
 
-    with _open(url, catalog) as lake:
-        for path in write(lake, out):
-            click.echo(path)
+    asked = [find(name) for name in names] or reports()
+    if listed:
+        if as_json:
+            for item in asked:
+                show.json_line({"report": item.name, "title": item.title, "question": item.question})
+        else:
+            show.table(f"reports, in {folder()}", ("name", "question"), [(r.name, r.question) for r in asked])
+        return
+    with _open(url, catalog) as opened:
+        lake = opened.at(when) if when else opened
+        if names or as_json:
+            for item in asked:
+                show.answer(answer(lake, item), as_json=as_json)
+        elif not (page or png or svg):
+            page = Path("report.html")
+        written = [write_page(lake, page, asked)] if page else []
+        for where, kind in ((png, "png"), (svg, "svg")):
+            written += write_plots(lake, where, asked, kind) if where else []
+    for path in written:
+        click.echo(path, err=as_json)
 
 
 @main.command()
