@@ -27,12 +27,14 @@ if TYPE_CHECKING:
     from .engine.stream import Stream
     from .engine.syntax.match import Limits
     from .explain import Explanation
+    from .export import Exported
     from .lake.release import Release
     from .model.retrieve import Hits, Index
     from .model.train import TrainResult
     from .selection import Selection
 
 INDEX_SQL = "SELECT blob_id, repo_name, path, language, license, license_type, content FROM code"
+EXPORT_SQL = "SELECT * FROM code"
 _TEXT_BATCH_ROWS = 512
 
 
@@ -244,7 +246,7 @@ class Lake:
         self._session.define(self._tables[name] for name in changed)
         if changed:
             # A view keeps the columns its tables had when it was made.
-            self._session.create([*(load_all("macros").values() if fresh else ()), *load_all("views").values()])
+            self._session.create([*(load_all("macros") if fresh else ()), *load_all("views")])
         self._seen = dict(locations)
         return self._session
 
@@ -264,6 +266,42 @@ class Lake:
 
         return explain(self, text, params, analyze=analyze)
 
+    def export(
+        self,
+        out: str | os.PathLike[str],
+        sql: str = EXPORT_SQL,
+        *,
+        params: Sequence[object] | None = None,
+        format: str = "parquet",
+        shard_bytes: int = 500_000_000,
+        overwrite: bool = False,
+    ) -> "Exported":
+        """Write the rows of a query to the folder `out`, in files of about `shard_bytes`.
+
+        format: "parquet", "hf" (a dataset that `datasets.load_dataset` reads, with its card), "webdataset" (tar files
+        of samples) or "jsonl" (in zstd). Memory does not grow with the result. A call that was cut off goes on when
+        made again; the same query at the same snapshots gives the same bytes. overwrite: replace the export that is
+        there. Raises QueryError for a column the format cannot hold, LakeError if `out` holds something else.
+
+            lake.export("permissive", "SELECT * FROM code WHERE license_type = 'permissive'", format="hf")
+        """
+        from .export import export
+
+        commit = next((c.sequence for c in self.log()), None) if self.pins is None else None
+        pins = self.pins or {name: table.snapshot for name, table in self.tables().items()}
+        with self._display("export") as progress, self._pinned(pins) as still:
+            return export(
+                still,
+                out,
+                sql,
+                params=params,
+                format=format,
+                shard_bytes=shard_bytes,
+                overwrite=overwrite,
+                commit=commit,
+                progress=progress,
+            )
+
     def log(self) -> list[history.LakeCommit]:
         """The lake's commits, newest first; their numbers are what `at` takes."""
         return history.log(self.catalog)
@@ -272,16 +310,7 @@ class Lake:
 
     def at(self, when: str | int | datetime) -> "Lake":
         """This lake, read-only, at a release ("1.0.0"), a time (UTC), a commit's number or an Iceberg snapshot id."""
-        pins = history.resolve(self.catalog, when)
-        return Lake(
-            self.place,
-            self.catalog,
-            pins=pins,
-            memory_limit=self._memory_limit,
-            threads=self._threads,
-            limits=self._limits,
-            progress=self._progress,
-        )
+        return self._pinned(history.resolve(self.catalog, when))
 
     def release(self, version: str, *, notes: str = "") -> "Release":
         """Tag every table as `version` and write a manifest with the checksum of every file."""
@@ -393,6 +422,17 @@ class Lake:
         return self._search_index().search(text, k=k, where=where, kind=kind)
 
     # Inside
+
+    def _pinned(self, pins: history.Pins) -> "Lake":
+        return Lake(
+            self.place,
+            self.catalog,
+            pins=pins,
+            memory_limit=self._memory_limit,
+            threads=self._threads,
+            limits=self._limits,
+            progress=self._progress,
+        )
 
     def _texts(self, sql: str, progress: Progress) -> Iterator[list[str]]:
         relation = self.sql(sql)
