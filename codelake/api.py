@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from .engine.duck import Relation, Session, scan_sql
 from .engine.errors import LakeError, ModelError, QueryError
 from .engine.progress import Progress
-from .engine.tables import TableFiles
+from .engine.syntax.functions import Syntax
+from .engine.tables import TableFiles, partition_values
 from .functions import functions
 from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
     from .engine.stream import Stream
-    from .engine.untrusted import Limits, Sandbox
+    from .engine.syntax.match import Limits
+    from .engine.untrusted import Limits as QueryLimits
+    from .engine.untrusted import Sandbox
     from .explain import Explanation
+    from .export import Exported
     from .lake.release import Release
     from .model.retrieve import Hits, Index
     from .model.train import TrainResult
     from .selection import Selection
 
 INDEX_SQL = "SELECT blob_id, repo_name, path, language, license, license_type, content FROM code"
+EXPORT_SQL = "SELECT * FROM code"
 _TEXT_BATCH_ROWS = 512
 
 
@@ -42,12 +47,14 @@ def open(
     create: bool = True,
     memory_limit: str | None = None,
     threads: int | None = None,
+    limits: "Limits | None" = None,
     progress: bool | None = None,
 ) -> "Lake":
     """Open the lake at `url`, a folder or a URL such as s3://bucket/lake, making it first if nothing is there.
 
     catalog: SQLAlchemy URL of the Iceberg catalog, SQLite inside the lake by default; a lake in object storage needs
-    one. memory_limit ("2GB") and threads bound DuckDB. progress: True, False, or None for only on a terminal.
+    one. memory_limit ("2GB") and threads bound DuckDB; limits: what one file may cost the syntax functions. progress:
+    True, False, or None for only on a terminal.
     Raises LakeError for a folder that is not a lake, a lake of a newer format, or one that was moved.
 
         with codelake.open("my-lake") as lake:
@@ -55,7 +62,7 @@ def open(
     """
     where = place(url)
     opened = open_catalog(where, catalog, create=create)
-    return Lake(where, opened, memory_limit=memory_limit, threads=threads, progress=progress)
+    return Lake(where, opened, memory_limit=memory_limit, threads=threads, limits=limits, progress=progress)
 
 
 def _cache_folder() -> Path:
@@ -76,13 +83,16 @@ class Lake:
         pins: history.Pins | None = None,
         memory_limit: str | None = None,
         threads: int | None = None,
+        limits: "Limits | None" = None,
         progress: bool | None = None,
     ) -> None:
         self.place = where
         self.catalog = catalog
         self.pins = pins
         self._memory_limit, self._threads, self._progress = memory_limit, threads, progress
+        self._limits = limits
         self._session: Session | None = None
+        self._syntax: Syntax | None = None
         self._index: Index | None = None
         self._seen: dict[str, str] = {}
         self._tables: dict[str, TableFiles] = {}
@@ -98,6 +108,9 @@ class Lake:
 
     def close(self) -> None:
         """Let go of DuckDB and the search index; relations of this lake are dead after it."""
+        if self._syntax is not None:
+            self._syntax.close()
+            self._syntax = None
         if self._session is not None:
             self._session.close()
             self._session, self._seen = None, {}
@@ -158,6 +171,29 @@ class Lake:
         with self._display("curate") as progress:
             return curate(self.catalog, self.place, memory_limit=self._memory_limit, progress=progress)
 
+    def symbols(self, languages: Sequence[str] | None = None) -> Report:
+        """Bring the table `symbols` up to `code`: definitions, imports, calls and docstrings, each content parsed once.
+
+        languages: only these, by Linguist's names; by default all that have rules. Only what is new or changed is
+        parsed; a call that was cut off goes on when made again. Asked with the views definitions, imports, calls and
+        docstrings, and callers_of(name). Raises QueryError for a language without rules.
+
+            lake.symbols(["Python"])
+            lake.sql("SELECT path, start_line FROM callers_of('eval')")
+        """
+        from .lake.symbols import symbols
+
+        self._writable("symbols")
+        with self._display("symbols") as progress:
+            return symbols(
+                self.catalog,
+                self.place,
+                languages=languages,
+                memory_limit=self._memory_limit,
+                processes=self._threads,
+                progress=progress,
+            )
+
     def commit(self, message: str) -> Commit:
         """A commit of your own over any tables; see `codelake.lake.commit.Commit`."""
         self._writable("commit")
@@ -202,6 +238,7 @@ class Lake:
             self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
             find = history.past(self.catalog, self.pins)
             self._session.register(functions(lambda name, when: scan_sql(find(name, when))))
+            self._session.register(self.syntax().functions())
         locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
         changed = [name for name, location in locations.items() if self._seen.get(name) != location]
         for name in changed:
@@ -211,11 +248,18 @@ class Lake:
         self._session.define(self._tables[name] for name in changed)
         if changed:
             # A view keeps the columns its tables had when it was made.
-            self._session.create([*(load_all("macros").values() if fresh else ()), *load_all("views").values()])
+            self._session.create([*(load_all("macros") if fresh else ()), *load_all("views")])
         self._seen = dict(locations)
         return self._session
 
-    def untrusted(self, limits: "Limits | None" = None) -> "Sandbox":
+    def syntax(self) -> Syntax:
+        """The syntax functions of the session; their pool of processes parses for whoever asks."""
+        if self._syntax is None:
+            tables = self._tables
+            self._syntax = Syntax(lambda: partition_values(tables["code"], "language"), self._limits)
+        return self._syntax
+
+    def untrusted(self, limits: "QueryLimits | None" = None) -> "Sandbox":
         """A sandbox for SQL of people nobody vouches for, over the tables as they are now and at every release.
 
             with lake.untrusted() as sandbox:
@@ -248,6 +292,42 @@ class Lake:
 
         return explain(self, text, params, analyze=analyze)
 
+    def export(
+        self,
+        out: str | os.PathLike[str],
+        sql: str = EXPORT_SQL,
+        *,
+        params: Sequence[object] | None = None,
+        format: str = "parquet",
+        shard_bytes: int = 500_000_000,
+        overwrite: bool = False,
+    ) -> "Exported":
+        """Write the rows of a query to the folder `out`, in files of about `shard_bytes`.
+
+        format: "parquet", "hf" (a dataset that `datasets.load_dataset` reads, with its card), "webdataset" (tar files
+        of samples) or "jsonl" (in zstd). Memory does not grow with the result. A call that was cut off goes on when
+        made again; the same query at the same snapshots gives the same bytes. overwrite: replace the export that is
+        there. Raises QueryError for a column the format cannot hold, LakeError if `out` holds something else.
+
+            lake.export("permissive", "SELECT * FROM code WHERE license_type = 'permissive'", format="hf")
+        """
+        from .export import export
+
+        commit = next((c.sequence for c in self.log()), None) if self.pins is None else None
+        pins = self.pins or {name: table.snapshot for name, table in self.tables().items()}
+        with self._display("export") as progress, self._pinned(pins) as still:
+            return export(
+                still,
+                out,
+                sql,
+                params=params,
+                format=format,
+                shard_bytes=shard_bytes,
+                overwrite=overwrite,
+                commit=commit,
+                progress=progress,
+            )
+
     def log(self) -> list[history.LakeCommit]:
         """The lake's commits, newest first; their numbers are what `at` takes."""
         return history.log(self.catalog)
@@ -256,15 +336,7 @@ class Lake:
 
     def at(self, when: str | int | datetime) -> "Lake":
         """This lake, read-only, at a release ("1.0.0"), a time (UTC), a commit's number or an Iceberg snapshot id."""
-        pins = history.resolve(self.catalog, when)
-        return Lake(
-            self.place,
-            self.catalog,
-            pins=pins,
-            memory_limit=self._memory_limit,
-            threads=self._threads,
-            progress=self._progress,
-        )
+        return self._pinned(history.resolve(self.catalog, when))
 
     def release(self, version: str, *, notes: str = "") -> "Release":
         """Tag every table as `version` and write a manifest with the checksum of every file."""
@@ -354,6 +426,17 @@ class Lake:
         with self._display("index") as progress, relation.to_arrow_reader(_TEXT_BATCH_ROWS) as reader:
             return self._search_index().build(iter(reader), embedder, progress=progress)
 
+    def search_code(self, query: str, *, language: str | None = None, kind: str = "ts") -> Relation:
+        """Every match of a search in `code`, one row a capture, as the relation of the macro `code_search`.
+
+        kind: "ts" (a tree-sitter query), "ast_grep" (code in which $A is any node and $$$ARGS any number of them),
+        "regex" (of Python's re) or "text". language: None for all in which the query makes sense. Raises QueryError
+        that shows the place in the query.
+
+            lake.search_code("eval($$$ARGS)", language="Python", kind="ast_grep").show()
+        """
+        return self.sql("FROM code_search(?, language := ?, kind := ?)", params=[query, language, kind])
+
     def search(self, text: str, *, k: int = 10, where: str | None = None, kind: str = "hybrid") -> "Hits":
         """The `k` best pieces of code for `text`, best first.
 
@@ -365,6 +448,17 @@ class Lake:
         return self._search_index().search(text, k=k, where=where, kind=kind)
 
     # Inside
+
+    def _pinned(self, pins: history.Pins) -> "Lake":
+        return Lake(
+            self.place,
+            self.catalog,
+            pins=pins,
+            memory_limit=self._memory_limit,
+            threads=self._threads,
+            limits=self._limits,
+            progress=self._progress,
+        )
 
     def _texts(self, sql: str, progress: Progress) -> Iterator[list[str]]:
         relation = self.sql(sql)

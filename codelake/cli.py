@@ -137,6 +137,24 @@ def curate(url: str, catalog: str | None, as_json: bool) -> None:
 
 
 @main.command()
+@click.option("--language", "languages", multiple=True, help="Only this language; may be given again.  [all]")
+@_lake_option
+@_json_option
+def symbols(languages: tuple[str, ...], url: str, catalog: str | None, as_json: bool) -> None:
+    """Parse the curated files once and keep their definitions, imports, calls and docstrings in `symbols`.
+
+    Only what is new or changed is parsed. Cut off, the same command goes on where it was.
+
+    \b
+    codelake symbols --language Python --language Rust
+    codelake sql "SELECT path, start_line, qualified_name FROM definitions WHERE name = 'main'"
+    codelake sql "SELECT repo_name, path, line, caller FROM callers_of('eval')"
+    """
+    with _open(url, catalog) as lake:
+        _report(lake.symbols(languages or None), as_json)
+
+
+@main.command()
 @click.argument("query")
 @click.option("--param", "-p", "params", multiple=True, help="Text for the next ? in QUERY; may be given again.")
 @click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to ask instead of now.")
@@ -174,6 +192,48 @@ def sql(
             print_csv(relation)
         else:
             print_table(relation)
+
+
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("query", default="SELECT * FROM code")
+@click.option(
+    "--format", "-f", type=click.Choice(("parquet", "hf", "webdataset", "jsonl")), default="parquet", show_default=True
+)
+@click.option("--param", "-p", "params", multiple=True, help="Text for the next ? in QUERY; may be given again.")
+@click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to export instead of now.")
+@click.option("--shard-mb", type=click.IntRange(1), default=500, show_default=True, help="Megabytes a file, about.")
+@click.option("--overwrite", is_flag=True, help="Begin again, whatever export is in OUT.")
+@_lake_option
+@_json_option
+def export(
+    out: Path, query: str, format: str, params: tuple[str, ...], when: str | None, shard_mb: int, overwrite: bool,
+    url: str, catalog: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write the rows of QUERY to the folder OUT as shards, whatever their size; `code` by default.
+
+    \b
+    parquet      part-00000.parquet …
+    hf           a Hugging Face dataset: README.md and data/train-00000-of-00012.parquet …
+    webdataset   shard-000000.tar …: one sample is <number>.txt, the content, and <number>.json, the rest
+    jsonl        part-00000.jsonl.zst …
+
+    Cut off, the same command goes on where it was. The same query at the same snapshots gives the same bytes.
+
+    \b
+    codelake export permissive "SELECT * FROM code WHERE license_type = 'permissive'" --format hf --at 1.0.0
+    codelake export python-files "SELECT path, content FROM code WHERE language = ?" -p Python -f jsonl
+    """
+    from . import show
+
+    with _open(url, catalog) as lake:
+        found = (lake.at(when) if when else lake).export(
+            out, query, params=params or None, format=format, shard_bytes=shard_mb * 1_000_000, overwrite=overwrite
+        )
+    if as_json:
+        show.json_line(vars(found))
+    else:
+        show.table(f"export, {found.seconds:.1f} s", ("what", "value"), list(vars(found).items())[:-1])
 
 
 @main.command()
@@ -359,19 +419,51 @@ def search(text: str, k: int, where: str | None, kind: str, url: str, catalog: s
 
 
 @main.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="report.html", show_default=True)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with the plots.")
+@click.option("--png", type=click.Path(file_okay=False, path_type=Path), help="Write each plot as FOLDER/NAME.png.")
+@click.option("--svg", type=click.Path(file_okay=False, path_type=Path), help="Write each plot as FOLDER/NAME.svg.")
+@click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to report on instead of now.")
+@click.option("--list", "listed", is_flag=True, help="List the reports and the questions they answer.")
 @_lake_option
-def report(out: Path, url: str, catalog: str | None) -> None:
-    """Write one HTML page of tables and plots of what is in the lake, with PNG copies of the plots beside it.
+@_json_option
+def report(
+    names: tuple[str, ...], page: Path | None, png: Path | None, svg: Path | None, when: str | None, listed: bool,
+    url: str, catalog: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Answer standing questions about the lake: languages, licences, growth, copies, what was left out.
+
+    With NAMEs, print those reports; without, write one page of all of them, report.html. A NAME that ends in .sql is
+    a file of your own: copy one of CodeLake's to see how (`--list` says where they are).
 
     \b
-    codelake report --out lake.html
+    codelake report
+    codelake report languages licenses --png plots
+    codelake report growth --html growth.html --at 1.0.0
     """
-    from .report import write
+    from . import show
+    from .report import answer, find, folder, reports, write_page, write_plots
 
-    with _open(url, catalog) as lake:
-        for path in write(lake, out):
-            click.echo(path)
+    asked = [find(name) for name in names] or reports()
+    if listed:
+        if as_json:
+            for item in asked:
+                show.json_line({"report": item.name, "title": item.title, "question": item.question})
+        else:
+            show.table(f"reports, in {folder()}", ("name", "question"), [(r.name, r.question) for r in asked])
+        return
+    with _open(url, catalog) as opened:
+        lake = opened.at(when) if when else opened
+        if names or as_json:
+            for item in asked:
+                show.answer(answer(lake, item), as_json=as_json)
+        elif not (page or png or svg):
+            page = Path("report.html")
+        written = [write_page(lake, page, asked)] if page else []
+        for where, kind in ((png, "png"), (svg, "svg")):
+            written += write_plots(lake, where, asked, kind) if where else []
+    for path in written:
+        click.echo(path, err=as_json)
 
 
 @main.command()

@@ -95,9 +95,9 @@ def _planned(lake: "Lake", text: str, params: Sequence[object] | None) -> Iterat
 
     query = f"EXPLAIN (FORMAT json) {text}"
     with Session() as shadow:
-        shadow.register(functions(scan))
+        shadow.register([*functions(scan), *lake.syntax().functions()])
         _empty(shadow, tables)
-        shadow.create([*load_all("macros").values(), *load_all("views").values()])
+        shadow.create([*load_all("macros"), *load_all("views")])
         shadow.run(f"SET GLOBAL disabled_optimizers = '{_DISABLED}'")
         plan = shadow.sql(query, params).fetchall()[0][1]
         if then := {f"{name}{_AT}{when}": find(name, when) for name, when in asked if when is not None}:

@@ -14,10 +14,12 @@ from .lake.report import Report
 
 if TYPE_CHECKING:
     from .model.retrieve import Hits
+    from .report import Answer
 
 console = Console(highlight=False)
 # More visits than this are counted, not listed.
 _ARRIVALS_SHOWN = 12
+_ROWS_SHOWN = 25
 
 
 def json_line(value: object) -> None:
@@ -86,6 +88,19 @@ def report(found: Report) -> None:
     table(f"{found.title}, {found.seconds:.1f} s", ("what", "how many"), rows)
     if found.failures:
         table("failed", ("what", "why"), found.failures)
+
+
+def answer(found: "Answer", *, as_json: bool) -> None:
+    """What a report says: its question, a sentence and the first rows."""
+    if as_json:
+        json_line(found.to_dict())
+        return
+    console.print(Text(found.report.question, style="dim"))
+    if found.rows:
+        table(found.report.title, found.columns, found.rows[:_ROWS_SHOWN])
+        if len(found.rows) > _ROWS_SHOWN:
+            console.print(f"and {len(found.rows) - _ROWS_SHOWN:,} more rows", style="dim")
+    console.print(Text(found.sentence, style="bold"), soft_wrap=True)
 
 
 def hits(found: "Hits") -> None:

@@ -2,6 +2,7 @@
 
 import atexit
 import inspect
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -91,6 +92,14 @@ def _asked(relation: Relation | None) -> Relation:
     if relation is None:
         raise QueryError("there is no statement in this text; a query starts with SELECT, FROM, WITH, DESCRIBE or SHOW")
     return relation
+
+
+# Operators that give their rows in the order of what they read, which DuckDB keeps (preserve_insertion_order):
+# https://duckdb.org/docs/current/sql/dialect/order_preservation. The order of files is that of their paths.
+_IN_ORDER = {
+    "READ_PARQUET", "PROJECTION", "FILTER", "UNNEST", "LIMIT", "STREAMING_LIMIT", "UNION", "RANGE", "DUMMY_SCAN",
+    "COLUMN_DATA_SCAN", "EMPTY_RESULT",
+}  # fmt: skip
 
 
 def quote_identifier(name: str) -> str:
@@ -277,6 +286,26 @@ class Session:
             raise self._explain(error) from error
         return _asked(relation)
 
+    def repeatable(self, text: str, params: Sequence[object] | None = None) -> Relation:
+        """The relation of one SELECT in an order that is the same every time, with a hash of each row (UBIGINT) last.
+
+        What only reads and filters comes in the order of the files, a query that ends in ORDER BY in its own order, and
+        anything else sorted by all its columns. No order helps a query that gives other rows each time (random(), a
+        sample, a limit without an order) or rows that ORDER BY leaves equal: their hashes tell.
+
+        Raises QueryError, also for anything but one SELECT.
+        """
+        try:
+            statements = self._connection.extract_statements(text)
+        except duckdb.Error as error:
+            raise self._explain(error) from error
+        if [s.type for s in statements] != [duckdb.StatementType.SELECT]:
+            raise QueryError("one SELECT is needed here (or FROM, WITH, VALUES), and nothing else")
+        query = _without_end(text)
+        plan = self.sql(f"EXPLAIN (FORMAT json) {query}", params).fetchall()[0][1]
+        wrapped = f"SELECT *, hash(_row) AS _hash FROM (\n{query}\n) AS _row"
+        return self.sql(wrapped if _in_order(json.loads(plan)) else f"{wrapped} ORDER BY ALL", params)
+
     def arrow(self, text: str, params: Sequence[object] | None = None) -> pa.Table:
         """The whole result of one query as an Arrow table."""
         try:
@@ -318,6 +347,28 @@ class Session:
         elif what == "table" and match:
             text += f"\nTables: {', '.join(known)}"
         return QueryError(text)
+
+
+def _without_end(text: str) -> str:
+    """A statement without the semicolons and comments after it."""
+    data = text.encode()
+    for offset, kind in reversed(duckdb.tokenize(text)):
+        if kind != duckdb.token_type.comment and data[offset : offset + 1] != b";":
+            break
+        data = data[:offset]
+    return data.decode()
+
+
+def _in_order(plan: list[dict[str, Any]]) -> bool:
+    """Whether a plan gives its rows in an order that does not depend on chance."""
+
+    def names(node: dict[str, Any]) -> set[str]:
+        return {node["name"].strip()}.union(*map(names, node.get("children", [])))
+
+    root = plan[0]
+    while root["name"].strip() == "PROJECTION" and root.get("children"):
+        root = root["children"][0]
+    return root["name"].strip() in {"ORDER_BY", "TOP_N"} or names(plan[0]) <= _IN_ORDER
 
 
 def _noting(stream: pa.RecordBatchReader | pa.Table, problems: list[CodeLakeError]) -> pa.RecordBatchReader | pa.Table:

@@ -10,7 +10,8 @@ EXTRAS = {
     "torch": "train",
     "safetensors": "train",
     "lancedb": "search",
-    "matplotlib": "plot",
+    "altair": "plot",
+    "vl_convert": "plot",
     "s3fs": "s3",
     "pyorc": "swh",
 }

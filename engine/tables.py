@@ -37,6 +37,13 @@ class TableFiles:
     evolved: bool = False
 
 
+def partition_values(table: TableFiles, column: str) -> list[str] | None:
+    """What `column` holds in any row, told from the partitions alone; None if they do not tell."""
+    if not all(column in file.partition for file in table.files):
+        return None
+    return sorted({value for file in table.files if (value := file.partition[column]) is not None})
+
+
 def filesystem(path: str) -> fsspec.AbstractFileSystem:
     """The fsspec filesystem that reads `path` (a local path or a URL such as s3://bucket/key)."""
     if "://" not in path:

@@ -1,5 +1,18 @@
--- Languages of the curated code.
--- Columns language, files, megabytes, share of bytes (percent), permissive share of files (percent), repositories.
+-- Languages
+-- Which languages is the curated code written in, and how much of each may be used freely?
+--
+-- Section Languages
+-- Reads   code
+-- Columns language      language by Linguist's rules
+--         files         files kept, one of each content
+--         megabytes     MB of original content
+--         share         % of all bytes
+--         permissive    % of its files under a permissive licence
+--         repositories  repositories it is in
+-- Plot    bar x=megabytes y=language top=20
+-- Says    {rows} languages; {language} comes first with {share} % of the bytes, {permissive} % of its files
+--         permissive.
+-- Empty   `code` has no rows: `codelake ingest SOURCE` reads code into the lake, `codelake curate` fills `code`.
 SELECT
     language,
     count(*) AS files,

@@ -1,5 +1,17 @@
--- Licences of the curated code.
--- Columns license_type, license (SPDX expression), repositories, files, megabytes.
+-- Licences
+-- Under which licences does the code stand?
+--
+-- Section Licences
+-- Reads   code
+-- Columns license_type  class of licence, from permissive to none
+--         license       SPDX expression, – where there is none
+--         repositories  repositories
+--         files         files
+--         megabytes     MB of original content
+-- Plot    bar x=megabytes y=license color=license_type top=20
+-- Says    {rows} expressions; the one with most bytes is {license} ({license_type}): {megabytes} MB in {repositories}
+--         repositories.
+-- Empty   `code` has no rows: `codelake ingest SOURCE` reads code into the lake, `codelake curate` fills `code`.
 SELECT
     license_type,
     license,

@@ -1,0 +1,346 @@
+"""Syntax questions to many files at once: small batches are answered here, larger ones by processes."""
+
+import os
+import signal
+import socket
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass
+from functools import cache
+from queue import SimpleQueue
+from typing import Any, TypeAlias
+
+import pyarrow as pa
+
+from ..errors import QueryError
+from ..process import spawn
+from . import match, worker
+from .grammars import grammar
+from .match import KINDS, Kind, Limits
+
+# Contents up to this many bytes in one call are parsed here: sooner done than sent to a process that must start first.
+HERE_BYTES = 64 << 10
+_MOST_WORKERS = 16
+_MOST_FILES = 4096
+_PIECE_BYTES = (128 << 10, 2 << 20)
+_ARROW = {
+    "UINTEGER": pa.uint32(),
+    "USMALLINT": pa.uint16(),
+    "BIGINT": pa.int64(),
+    "BOOLEAN": pa.bool_(),
+    "VARCHAR": pa.large_string(),
+}
+
+File: TypeAlias = tuple[str, bytes | None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One question. kind: a key of `match.KINDS`. text: the query or pattern.
+
+    strict: whether a language without a grammar, or whose grammar lacks what the query names, is an error; else NULL.
+    """
+
+    kind: str
+    text: str = ""
+    strict: bool = True
+
+
+@cache
+def arrow_type(kind: str) -> pa.DataType:
+    """The type of an answer of `kind`."""
+    of = KINDS[kind]
+    if of.scalar:
+        return _ARROW[of.scalar]
+    return pa.list_(pa.struct([pa.field(name, _ARROW[type_]) for name, type_ in of.fields.items()]))
+
+
+def sql_type(kind: str) -> str:
+    """The same for SQL."""
+    of = KINDS[kind]
+    fields = ", ".join(f'"{name}" {type_}' for name, type_ in of.fields.items())
+    return of.scalar or f"STRUCT({fields})[]"
+
+
+def _array(column: worker.Column, type_: str) -> pa.Array:
+    nulls, values, offsets = column
+    missing = None if nulls is None else pa.py_buffer(_bits(nulls, invert=True))
+    if offsets is not None:
+        buffers = [missing, pa.py_buffer(offsets), pa.py_buffer(values)]
+        return pa.Array.from_buffers(pa.large_string(), len(offsets) // 8 - 1, buffers)
+    if type_ == "BOOLEAN":
+        return pa.Array.from_buffers(pa.bool_(), len(values), [missing, pa.py_buffer(_bits(values))])
+    kind = _ARROW[type_]
+    return pa.Array.from_buffers(kind, len(values) * 8 // kind.bit_width, [missing, pa.py_buffer(values)])
+
+
+def _bits(flags: bytes, *, invert: bool = False) -> bytes:
+    import numpy as np
+
+    bits = np.frombuffer(flags, np.uint8).astype(bool)
+    return np.packbits(~bits if invert else bits, bitorder="little").tobytes()
+
+
+def _assembled(kind: Kind, type_: pa.DataType, columns: tuple[worker.Column, list[worker.Column]]) -> pa.Array:
+    if kind.scalar:
+        return _array(columns[0], kind.scalar)
+    lengths = _array(columns[0], "BIGINT")
+    fields = [_array(part, of) for part, of in zip(columns[1], kind.fields.values(), strict=True)]
+    elements = pa.StructArray.from_arrays(fields, fields=list(type_.value_type))
+    ends = pa.compute.cumulative_sum(pa.compute.fill_null(lengths, 0))
+    offsets = pa.concat_arrays([pa.array([0], pa.int64()), ends]).cast(pa.int32())
+    return pa.ListArray.from_arrays(offsets, elements, type=type_, mask=lengths.is_null())
+
+
+class _Ended(Exception):
+    """The process is gone. place: the file it was at, None if it never began. why: the counter of such ends."""
+
+    def __init__(self, place: int | None, why: str) -> None:
+        super().__init__(why)
+        self.place, self.why = place, why
+
+
+class _Worker:
+    """A process, and the line to it."""
+
+    def __init__(self, limits: Limits) -> None:
+        ours, theirs = socket.socketpair()
+        read, write = os.pipe()
+        self.progress = os.fdopen(read, "rb", buffering=0)
+        with theirs:
+            try:
+                self.process = spawn(f"{worker.__name__}:serve", theirs.fileno(), write, quiet=True)
+            finally:
+                os.close(write)
+        self.connection = ours
+        worker.send(ours, astuple(limits))
+
+    def ask(self, *message: object) -> object:
+        """The answer to one message. Raises _Ended."""
+        try:
+            worker.send(self.connection, message)
+            answer: object = worker.receive(self.connection)
+        except (EOFError, OSError):
+            raise self._ended() from None
+        self.progress.read(1 << 16)
+        return answer
+
+    def close(self) -> None:
+        """End the process; it has nothing to save. A thread that waits for its answer gets _Ended."""
+        self.process.kill()
+        self.process.wait()
+        self.connection.close()
+        self.progress.close()
+
+    def _ended(self) -> _Ended:
+        status = self.process.wait()
+        begun = b"" if self.progress.closed else self.progress.read(1 << 16)
+        self.close()
+        place = worker.PLACE.unpack(begun[-worker.PLACE.size :])[0] if begun else None
+        return _Ended(place, "timeouts" if status == -signal.SIGPROF else "crashes")
+
+
+def _end(workers: "set[_Worker]") -> None:
+    for one in list(workers):
+        one.close()
+
+
+class Pool:
+    """Answers jobs over batches of files; any thread may ask. Close it, or use it in `with`.
+
+    processes: how many at most, by default one a core this process may use. They start when a batch is more than
+    `here_bytes`, and end when the pool is closed or its process is gone. counts: what was done since the pool was
+    made; `stats` gives them.
+    """
+
+    def __init__(
+        self, processes: int | None = None, limits: Limits | None = None, *, here_bytes: int = HERE_BYTES
+    ) -> None:
+        self.limits = limits or Limits()
+        self._most = min(_MOST_WORKERS, len(os.sched_getaffinity(0))) if processes is None else max(processes, 1)
+        self._here_bytes = here_bytes
+        # A parser, and the counts of `match`, are used by one thread at a time.
+        self._here = threading.Lock()
+        self._lock = threading.Lock()
+        self._workers: set[_Worker] = set()
+        self._idle: SimpleQueue[_Worker | None] = SimpleQueue()
+        for _ in range(self._most):
+            self._idle.put(None)
+        self._threads: ThreadPoolExecutor | None = None
+        self._refusals: dict[tuple[str, str, str], str] = {}
+        self._ends: Counter[Job] = Counter()
+        self.counts: Counter[str] = Counter()
+        self._closed = False
+        self._finalizer = weakref.finalize(self, _end, self._workers)
+
+    def __enter__(self) -> "Pool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes. What is under way in other threads ends with QueryError."""
+        with self._lock:
+            self._closed = True
+        self._finalizer()
+        if self._threads is not None:
+            self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def stats(self) -> dict[str, int]:
+        """The counts, by name."""
+        with self._lock:
+            return dict(self.counts)
+
+    def count(self, **added: int) -> None:
+        """Add to the counts."""
+        with self._lock:
+            self.counts.update(added)
+
+    def check(self, job: Job, language: str) -> bool:
+        """Whether `job` can be asked of files in `language`.
+
+        Raises QueryError that says why not; a job that is not strict gives False where it is the language's fault.
+        """
+        said = self.refusal(job, language)
+        if said and job.strict:
+            raise QueryError(said)
+        return not said
+
+    def refusal(self, job: Job, language: str) -> str:
+        """Why `job` cannot be asked of files in `language`, empty if it can."""
+        kind = KINDS[job.kind]
+        try:
+            name = "" if kind.any_language else grammar(language).name
+        except QueryError as error:
+            return str(error)
+        key = (job.kind, name, job.text)
+        if kind.check and key not in self._refusals:
+            if match.tame(job.kind, job.text):
+                with self._here:
+                    said = worker.check(*key)
+            else:
+                try:
+                    said = self._ask("check", *key)
+                except _Ended as ended:
+                    said = f"the query takes too long to compile for {name}, or crashes tree-sitter ({ended.why})"
+            self._refusals[key] = said
+        return self._refusals.get(key, "")
+
+    def run(self, job: Job, contents: pa.Array, languages: pa.Array) -> pa.Array:
+        """One answer for each row of `contents` (text or binary); NULL in either gives NULL.
+
+        Raises QueryError for a language without a grammar, and a query that does not compile for one of the languages
+        (with strict), and for a query that ended too many processes.
+        """
+        asked = languages.filter(contents.is_valid()).unique().to_pylist()
+        able = {one: self.check(job, one) for one in asked if one is not None}
+        files: list[File] = []
+        places: dict[File, int] = {}
+        rows: list[int | None] = []
+        size = 0
+        binary = contents.cast(pa.large_binary())
+        for content, language in zip(binary.to_pylist(), languages.to_pylist(), strict=True):
+            if content is None or language is None or not able[language]:
+                rows.append(None)
+                continue
+            file = (language, content)
+            place = places.setdefault(file, len(files))
+            if place == len(files):
+                files.append(file)
+                size += len(content)
+            rows.append(place)
+        self.count(calls=1, rows=len(rows), duplicates=len(rows) - rows.count(None) - len(files))
+        type_ = arrow_type(job.kind)
+        if not files:
+            return pa.nulls(len(rows), type_)
+        if size <= self._here_bytes and match.tame(job.kind, job.text):
+            answered = [self._answered_here(job, files)]
+        else:
+            answered = self._answered_there(job, files, size)
+        chunks = pa.chunked_array(answered, type_)
+        if len(rows) == len(files) and None not in rows:
+            return chunks.combine_chunks()
+        return chunks.take(pa.array(rows, pa.int64())).combine_chunks()
+
+    def _answered_here(self, job: Job, files: Sequence[File]) -> pa.Array:
+        with self._here:
+            _, counted, columns = worker.answers(job.kind, job.text, files, self.limits)
+        self.count(**counted)
+        return _assembled(KINDS[job.kind], arrow_type(job.kind), columns)
+
+    def _answered_there(self, job: Job, files: Sequence[File], size: int) -> list[pa.Array]:
+        with self._lock:
+            if self._closed:
+                raise QueryError("this lake is closed")
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(self._most, thread_name_prefix="syntax")
+        futures = [self._threads.submit(self._piece, job, piece) for piece in self._pieces(files, size)]
+        try:
+            return [part for future in futures for part in future.result()]
+        finally:
+            # After an error, or Ctrl-C, nobody waits for the rest.
+            for future in futures:
+                future.cancel()
+
+    def _pieces(self, files: Sequence[File], size: int) -> Iterator[list[File]]:
+        least, most = _PIECE_BYTES
+        target = min(max(size // (4 * self._most), least), most)
+        piece: list[File] = []
+        held = 0
+        for file in files:
+            piece.append(file)
+            held += len(file[1] or b"")
+            if held >= target or len(piece) == _MOST_FILES:
+                yield piece
+                piece, held = [], 0
+        if piece:
+            yield piece
+
+    def _piece(self, job: Job, files: list[File]) -> list[pa.Array]:
+        """The answers for some files, by a process; a file that ends it is NULL."""
+        kind, type_ = KINDS[job.kind], arrow_type(job.kind)
+        answered = []
+        while files:
+            try:
+                done, counted, columns = self._ask("answers", job.kind, job.text, files)
+            except _Ended as ended:
+                if ended.place is None or self._closed:
+                    raise QueryError("a process that parses could not be started, or the lake was closed") from None
+                self.count(**{ended.why: 1}, restarts=1)
+                with self._lock:
+                    self._ends[job] += 1
+                    many = self._ends[job] > self.limits.max_ended
+                if many:
+                    raise QueryError(
+                        f"{self.limits.max_ended} files took more than {self.limits.seconds:g} s each, or crashed "
+                        f"their process; is there an expression in {job.text!r} that takes so long?"
+                    ) from None
+                files[ended.place] = (files[ended.place][0], None)
+                continue
+            self.count(**counted)
+            answered.append(_assembled(kind, type_, columns))
+            files = files[done:]
+        return answered
+
+    def _ask(self, *message: object) -> Any:
+        one = self._idle.get()
+        try:
+            if one is None:
+                one = _Worker(self.limits)
+                with self._lock:
+                    self._workers.add(one)
+                    closed = self._closed
+                if closed:
+                    one.close()
+            return one.ask(*message)
+        except _Ended:
+            with self._lock:
+                self._workers.discard(one)
+            one = None
+            raise
+        finally:
+            self._idle.put(one)

@@ -1,0 +1,7 @@
+-- The places where a content does not parse: capture is error (what is out of place) or missing (what is not there).
+--
+-- Reads   as ts_parse_ok.
+-- Gives   as ts_query.
+CREATE OR REPLACE MACRO ts_errors
+(content VARCHAR, language, strict := true) AS _ts_errors(content, language, '', strict),
+(content BLOB, language, strict := true) AS _ts_errors_blob(content, language, '', strict);
