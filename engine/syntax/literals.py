@@ -19,9 +19,10 @@ import pyarrow.compute as pc
 class Literal:
     """`text`, case-sensitive. word: as a token of its own.
 
-    That is: no ASCII letter, digit or underscore stands after it, and before it stands none either, or a run of them
-    that holds a digit or follows one of `\\ ! # % $ @ &`. Where a lexer starts an identifier right after another token
-    without a space, that token is a number (`1Leval`) or what such a sign begins (`"\\teval`, `{x!reval}`).
+    That is: no ASCII letter, digit or underscore stands after it. Nor does one before it, unless it belongs to a run
+    that starts with a digit, or follows one of `\\ ! # % $ @ &`. For a lexer begins an identifier right after a letter
+    only where another token ends with one: a number (`1Leval`, `2.jeval`) or what such a sign begins (`"\\teval`,
+    `{x!reval}`), most often while it recovers from an error.
     """
 
     text: str
@@ -50,99 +51,96 @@ MIN_BYTES = 2  # one byte is in nearly every file
 MAX_CHARACTERS = 100  # of a literal: what is longer is cut, which is sound
 MAX_ALL = 16  # parts of an And: the most selective are kept, which is sound
 MAX_ANY = 256  # parts of an Or: with more, it says nothing
+MAX_DEPTH = 6  # of Ands and Ors: what is deeper says nothing
 
 _AFTER = "(?:[^0-9A-Za-z_]|$)"
-_BEFORE = r"(?:^|[^0-9A-Za-z_]|[0-9\\!#%$@&][0-9A-Za-z_]*)"
+_BEFORE = r"(?:^|[^0-9A-Za-z_]|[\\!#%$@&][0-9A-Za-z_]*|[0-9][0-9A-Za-z_.']*)"
 
 # The bytes of source code, the commonest first: of 8 MB of Python and 8 MB of C, C++, JavaScript, HTML and CSS.
 _BYTES = b""" etrianso\nl_dcufpmh)(,y.g:b/"=TvE-wSxNPI;OAR0'*kC1L#2F>DU{}6<M43[]jzB`58G&H\\XWVqY+\t7|9K!%@Z?J$Q~^"""
 _BITS = {byte: 3 + rank / 12 for rank, byte in enumerate(_BYTES)}
-
-
-def selectivity(literal: Literal) -> float:
-    """How rare a literal is, in bits: the higher, the fewer texts hold it."""
-    return sum(_BITS.get(b, 12.0) for b in literal.text.encode()) + 8 * literal.word
+_RAREST = 12.0
+_WORD_BITS = 8.0
 
 
 def simplify(plan: Plan) -> Plan:
-    """An equal or weaker plan that is flat, without repeats and parts that others imply, and bounded in size."""
+    """An equal or weaker plan that is flat, without what other parts imply, and bounded in size and depth."""
     if isinstance(plan, Literal):
-        return _literal(plan)
+        return literal(plan.text, word=plan.word)
     parts = [simplify(part) for part in plan.parts]
     return both(parts) if isinstance(plan, And) else either(parts)
 
 
-def _literal(literal: Literal) -> Plan:
-    text = literal.text[:MAX_CHARACTERS]
+def literal(text: str, *, word: bool = False) -> Plan:
+    """The simplified Literal."""
+    cut = text[:MAX_CHARACTERS]
     try:
-        size = len(text.encode())
-    except UnicodeEncodeError:  # half of a surrogate pair: no text in UTF-8 can be asked for it
+        size = len(cut.encode())
+    except UnicodeEncodeError:  # half of a surrogate pair: no file in UTF-8 has it
         return ANYTHING
-    return Literal(text, literal.word and text == literal.text) if size >= MIN_BYTES else ANYTHING
+    return Literal(cut, word and cut == text) if size >= MIN_BYTES else ANYTHING
 
 
 def both(parts: Iterable[Plan]) -> Plan:
     """The simplified And of simplified parts."""
-    found: list[Plan] = []
-    for part in parts:
-        found += part.parts if isinstance(part, And) else [part]
-    if NOTHING in found:
+    every = _flat(parts, And)
+    if NOTHING in every:
         return NOTHING
-    kept = _strongest(found)
-    kept = sorted(kept, key=_bits, reverse=True)[:MAX_ALL]
+    literals = _best([part for part in every if isinstance(part, Literal)])
+    literals = [a for a in literals if not any(a != b and _implies(b, a) for b in literals)]
+    others = [
+        part
+        for part in every
+        if isinstance(part, Or)
+        and _depth(part) < MAX_DEPTH
+        and not any(_implies(a, b) for a in literals for b in part.parts if isinstance(b, Literal))
+    ]
+    kept = _best([*literals, *others])
     return kept[0] if len(kept) == 1 else And(tuple(kept))
 
 
 def either(parts: Iterable[Plan]) -> Plan:
     """The simplified Or of simplified parts."""
-    found: list[Plan] = []
-    for part in parts:
-        found += part.parts if isinstance(part, Or) else [part]
-    if ANYTHING in found:
+    every = _flat(parts, Or)
+    if ANYTHING in every or len(every) > MAX_ANY or any(_depth(part) >= MAX_DEPTH for part in every):
         return ANYTHING
-    kept = _weakest(found)
-    if len(kept) > MAX_ANY:
-        return ANYTHING
+    literals = [part for part in every if isinstance(part, Literal)]
+    literals = [a for a in literals if not any(a != b and _implies(a, b) for b in literals)]
+    others = [
+        part
+        for part in every
+        if isinstance(part, And)
+        and not any(_implies(a, b) for a in part.parts if isinstance(a, Literal) for b in literals)
+    ]
+    kept = [*literals, *others]
     return kept[0] if len(kept) == 1 else Or(tuple(kept))
 
 
-def _strongest(parts: list[Plan]) -> list[Plan]:
-    kept: list[Plan] = []
-    for part in dict.fromkeys(parts):
-        if not any(implies(other, part) for other in kept):
-            kept = [other for other in kept if not implies(part, other)] + [part]
-    return kept
+def _flat(parts: Iterable[Plan], kind: type[And] | type[Or]) -> dict[Plan, None]:
+    """Parts without repeats, those of `kind` taken apart."""
+    return {inner: None for part in parts for inner in (part.parts if isinstance(part, kind) else (part,))}
 
 
-def _weakest(parts: list[Plan]) -> list[Plan]:
-    kept: list[Plan] = []
-    for part in dict.fromkeys(parts):
-        if not any(implies(part, other) for other in kept):
-            kept = [other for other in kept if not implies(other, part)] + [part]
-    return kept
+def _implies(a: Literal, b: Literal) -> bool:
+    """Whether every text that holds `a` holds `b`."""
+    return a == b or (not b.word and b.text in a.text)
 
 
-def implies(plan: Plan, other: Plan) -> bool:
-    """Whether every text that passes `plan` is known to pass `other`."""
-    if isinstance(plan, Or):
-        return all(implies(part, other) for part in plan.parts)
-    if isinstance(other, And):
-        return all(implies(plan, part) for part in other.parts)
-    if isinstance(other, Or):
-        return any(implies(plan, part) for part in other.parts) or (
-            isinstance(plan, And) and any(implies(part, other) for part in plan.parts)
-        )
-    if isinstance(plan, And):
-        return any(implies(part, other) for part in plan.parts)
-    return plan == other or (not other.word and other.text in plan.text)
+def _best(parts: list[Plan]) -> list[Plan]:
+    return sorted(parts, key=_bits, reverse=True)[:MAX_ALL]
 
 
 def _bits(plan: Plan) -> float:
+    """How rare what a plan lets through is: bits of its bytes as if they were independent, for comparison only."""
     if isinstance(plan, Literal):
-        return selectivity(plan)
+        return sum(_BITS.get(byte, _RAREST) for byte in plan.text.encode()) + _WORD_BITS * plan.word
     if isinstance(plan, And):
         return sum(map(_bits, plan.parts))
     return min(map(_bits, plan.parts), default=math.inf) - math.log2(len(plan.parts) or 1)
+
+
+def _depth(plan: Plan) -> int:
+    return 0 if isinstance(plan, Literal) else 1 + max(map(_depth, plan.parts), default=0)
 
 
 def contained(plan: Plan) -> list[str]:
@@ -202,9 +200,11 @@ def _passes(plan: Plan, contents: pa.Array) -> pa.BooleanArray:
         return found
     literals = [part for part in plan.parts if isinstance(part, Literal)]
     found = _holds([literal for literal in literals if not literal.word], contents)
-    for part in ([literal for literal in literals if literal.word], *(p for p in plan.parts if isinstance(p, And))):
-        rest = pc.invert(found)
-        found = pc.or_(found, _where(rest, part, contents))
+    words = [literal for literal in literals if literal.word]
+    found = pc.or_(found, _where(pc.invert(found), words, contents))
+    for part in plan.parts:
+        if isinstance(part, And):
+            found = pc.or_(found, _where(pc.invert(found), part, contents))
     return found
 
 

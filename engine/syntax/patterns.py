@@ -9,7 +9,7 @@ and in broken code it may be MISSING, that is without text.
 import re
 from functools import lru_cache
 
-from .literals import ANYTHING, Literal, Plan, both, simplify
+from .literals import ANYTHING, Plan, both, literal
 from .scm import WORDS, is_word
 
 MAX_PATTERN = 1 << 13  # characters; a longer pattern says nothing
@@ -71,7 +71,7 @@ def pattern_plan(pattern: str, language: str | None) -> Plan:
         if children:
             nodes += children
         elif node.is_named() and sigil not in text and "\ufffd" not in text:
-            found.append(simplify(Literal(text, node.kind() in words and is_word(text))))
+            found.append(literal(text, word=node.kind() in words and is_word(text)))
     return both(found)
 
 

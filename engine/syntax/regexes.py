@@ -12,18 +12,19 @@ from re import _constants as sre  # type: ignore[attr-defined]
 from re import _parser as parser  # type: ignore[attr-defined]
 from typing import Any
 
-from .literals import ANYTHING, NOTHING, Literal, Plan, both, either, simplify
+from .literals import ANYTHING, NOTHING, Plan, both, either, literal
 
-MAX_PATTERN = 1 << 13  # characters; a longer pattern says nothing
+MAX_PATTERN = 1 << 12  # characters; a longer pattern says nothing
 MAX_STRINGS = 64  # alternatives of one stretch of text, of MAX_LENGTH characters each
 MAX_LENGTH = 64
+MAX_PLANS = 32  # stretches of text of a sequence that are looked at
 MAX_CLASS = 16  # characters of a class that are spelled out
 
 # What a letter matches when case is ignored, in Python or RE2 (a superset of both).
 _FOLDS = {"i": "iIİı", "s": "sSſ", "k": "kKK"}
 
-# In these Python and RE2 read a pattern differently, or Python warns: POSIX classes and set operations.
-_NOT_COMMON = re.compile(r"\[\^?\[|\[:|--|&&|~~|\|\|")
+# What Python and RE2 read differently, `[[:alpha:]]` and `a{,2}`, or Python warns of: set operations to come.
+_NOT_COMMON = re.compile(r"\{,|\[\^?\[|\[\^?\]?(?:\\.|[^\]\\])*?(?:\[:|--|&&|~~|\|\|)", re.DOTALL)
 
 _STARTS = {sre.AT_BEGINNING, sre.AT_BEGINNING_STRING}
 _ENDS = {sre.AT_END, sre.AT_END_STRING}
@@ -54,7 +55,7 @@ def regex_plan(pattern: str) -> Plan:
 
 
 def whole_strings(pattern: str) -> tuple[str, ...] | None:
-    """All texts in which `pattern` is found (`re.search`), but for a line break at the end; None if not known."""
+    """Strings among which is any text in which `pattern` is found, but for a line break at its end; None if not known."""
     try:
         items, flags = _parse(pattern)
         edges = [value if op is sre.AT else None for op, value in (*items[:1], *items[-1:])]
@@ -76,7 +77,7 @@ def _parse(pattern: str) -> tuple[list[tuple[Any, Any]], int]:
 def _close(found: _Found) -> Plan:
     if found.strings is None:
         return found.plan
-    return both([either(simplify(Literal(text)) for text in found.strings), found.plan])
+    return both([either(map(literal, found.strings)), found.plan])
 
 
 def _sequence(items: Iterable[tuple[Any, Any]], flags: int) -> _Found:
@@ -86,10 +87,12 @@ def _sequence(items: Iterable[tuple[Any, Any]], flags: int) -> _Found:
     known = True
     for op, value in items:
         for found in _part(op, value, flags):
-            plans.append(found.plan)
+            if found.plan != ANYTHING:
+                plans.append(found.plan)
             joined = None if found.strings is None else _joined(strings, found.strings)
             if joined is None:
-                plans.append(_close(_Found(strings)))
+                if len(plans) < MAX_PLANS:
+                    plans.append(_close(_Found(strings)))
                 strings = found.strings or ("",)
                 known = False
             else:
@@ -107,33 +110,36 @@ def _joined(left: tuple[str, ...], right: tuple[str, ...]) -> tuple[str, ...] | 
 
 def _part(op: Any, value: Any, flags: int) -> list[_Found]:
     """One node of the parsed pattern, as parts that follow each other."""
-    if op is sre.LITERAL:
-        return [_characters([chr(value)], flags)]
-    if op is sre.IN:
-        return [_class(value, flags)]
-    if op is sre.BRANCH:
-        return [_branches([_sequence(branch, flags) for branch in value[1]])]
-    if op is sre.SUBPATTERN:
-        _, added, removed, inner = value
-        return [_sequence(inner, (flags | added) & ~removed)]
-    if op in {sre.MAX_REPEAT, sre.MIN_REPEAT, sre.POSSESSIVE_REPEAT}:
-        return _repeat(*value, flags)
-    if op is sre.ATOMIC_GROUP:
-        return [_sequence(value, flags)]
-    if op is sre.ASSERT:
-        return [_Found(("",), _close(_sequence(value[1], flags)))]
-    if op in {sre.ASSERT_NOT, sre.AT}:
-        return [_EMPTY]
-    if op is sre.GROUPREF_EXISTS:
-        _, yes, no = value
-        return [_branches([_sequence(yes, flags), _sequence(no, flags) if no else _EMPTY])]
-    if op is sre.FAILURE:
-        return [_Found(None, NOTHING)]
-    return [_UNKNOWN]
+    match op:
+        case sre.LITERAL:
+            found = _characters([chr(value)], flags)
+        case sre.IN:
+            found = _class(value, flags)
+        case sre.BRANCH:
+            found = _branches([_sequence(branch, flags) for branch in value[1]])
+        case sre.SUBPATTERN:
+            _, added, removed, inner = value
+            found = _sequence(inner, (flags | added) & ~removed)
+        case sre.ATOMIC_GROUP:
+            found = _sequence(value, flags)
+        case sre.MAX_REPEAT | sre.MIN_REPEAT | sre.POSSESSIVE_REPEAT:
+            least, most, inner = value
+            return _repeat(least, most, _sequence(inner, flags))
+        case sre.ASSERT:
+            found = _Found(("",), _close(_sequence(value[1], flags)))
+        case sre.AT | sre.ASSERT_NOT:
+            found = _EMPTY
+        case sre.GROUPREF_EXISTS:
+            _, yes, no = value
+            found = _branches([_sequence(yes, flags), _sequence(no, flags) if no else _EMPTY])
+        case sre.FAILURE:
+            found = _Found(None, NOTHING)
+        case _:  # any character, a negation, a reference back
+            found = _UNKNOWN
+    return [found]
 
 
-def _repeat(least: int, most: int, inner: Any, flags: int) -> list[_Found]:
-    found = _sequence(inner, flags)
+def _repeat(least: int, most: int, found: _Found) -> list[_Found]:
     if least == 0:
         if most == 1 and found.strings is not None and found.plan == ANYTHING:
             return [_Found(tuple(dict.fromkeys(("", *found.strings))))]

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from .literals import ANYTHING, Literal, Plan, both, either, simplify
+from .literals import ANYTHING, Plan, both, either, literal
 from .regexes import regex_plan, whole_strings
 
 MAX_QUERY = (
@@ -123,7 +123,7 @@ def _asked(predicate: _Predicate, named: bool) -> Plan:
         texts = list(strings)
     elif predicate.name not in {"eq", "any-eq", "any-of"}:
         return ANYTHING
-    return either([simplify(Literal(text, named and is_word(text))) for text in texts])
+    return either([literal(text, word=named and is_word(text)) for text in texts])
 
 
 def is_word(text: str) -> bool:
