@@ -136,7 +136,8 @@ def scan_sql(table: TableFiles) -> str:
     nothing = f"SELECT {typed} WHERE false"
     if not table.files:
         return nothing
-    columns = ", ".join(quote_identifier(name) for name in table.schema.names)
+    # Qualified: DuckDB takes a bare name for the parameter of a macro over the view that is called as a column.
+    columns = ", ".join(f"f.{quote_identifier(name)}" for name in table.schema.names)
     paths = ", ".join(quote_literal(file.path) for file in table.files)
     if keys := hive_keys(table):
         hive = (
@@ -146,8 +147,8 @@ def scan_sql(table: TableFiles) -> str:
         hive = ", hive_partitioning = false"
     if table.evolved:
         files = f"SELECT * FROM read_parquet([{paths}], union_by_name = true{hive})"
-        return f"SELECT {columns} FROM ({nothing} UNION ALL BY NAME {files})"
-    return f"SELECT {columns} FROM read_parquet([{paths}]{hive})"
+        return f"SELECT {columns} FROM ({nothing} UNION ALL BY NAME {files}) AS f"
+    return f"SELECT {columns} FROM read_parquet([{paths}]{hive}) AS f"
 
 
 class Session:

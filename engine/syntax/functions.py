@@ -14,6 +14,7 @@ from .grammars import grammar, known, languages
 from .literals import ANYTHING, Literal, Plan, alternatives, contained, either, mask, simplify
 from .match import KINDS, Limits
 from .pool import Job, Pool, arrow_type, sql_type
+from .shapes import shape
 
 # What `kind` of code_search may be -> the kind of job.
 SEARCHES = {"ts": "query", "ast_grep": "ast_grep", "regex": "regex", "text": "text"}
@@ -196,15 +197,15 @@ class Syntax:
     def _passing(self, job: Job, contents: pa.Array, named: pa.Array) -> pa.BooleanArray | None:
         """Which contents may have a match by the literals they hold; None for all of them."""
         tongues = [one for one in named.unique().to_pylist() if one is not None]
-        plans = {one: plan(job.kind, job.text, grammar(one).name if known(one) else None) for one in tongues}
-        if all(one == ANYTHING for one in plans.values()):
+        names = {one: grammar(one).name if known(one) else None for one in tongues}
+        if all(plan(job.kind, job.text, name) == ANYTHING for name in names.values()):
             return None
-        if len(plans) == 1:
-            return mask(plans[tongues[0]], contents)
+        if len(names) == 1:
+            return _passing(job, contents, names[tongues[0]])
         passing = pa.repeat(False, len(contents))
-        for one, of in plans.items():
+        for one, name in names.items():
             rows = pc.fill_null(pc.equal(named, one), False)
-            passing = pc.replace_with_mask(passing, rows, mask(of, contents.filter(rows)))
+            passing = pc.replace_with_mask(passing, rows, _passing(job, contents.filter(rows), name))
         return passing
 
     def _search_languages(self, text: str | None, language: str | None, kind: str | None) -> list[str] | None:
@@ -228,6 +229,18 @@ class Syntax:
     def _stats(self, rows: pa.ChunkedArray) -> pa.Array:
         counts = [{"name": name, "value": float(value)} for name, value in self.pool.stats().items()]
         return pa.array([counts] * len(rows), pa.list_(pa.struct({"name": pa.string(), "value": pa.float64()})))
+
+
+def _passing(job: Job, contents: pa.Array, language: str | None) -> pa.BooleanArray:
+    passing = mask(plan(job.kind, job.text, language), contents)
+    wanted = shape(job.text, language) if job.kind == "ast_grep" and language else ""
+    if not wanted or not passing.true_count:
+        return passing
+    # As bytes, which need not be UTF-8.
+    binary = pa.large_binary() if pa.types.is_large_string(contents.type) else pa.binary()
+    held = contents.filter(passing)
+    held = held.view(binary) if pa.types.is_string(held.type) or pa.types.is_large_string(held.type) else held
+    return pc.replace_with_mask(passing, passing, pc.match_substring_regex(held, wanted))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import QueryError
 from .grammars import Grammar, grammar
+from .shapes import shape
 
 if TYPE_CHECKING:
     from ast_grep_py import SgNode
@@ -331,6 +332,12 @@ def checked_pattern(language: str, text: str) -> Grammar:
 
 
 @lru_cache(maxsize=256)
+def _shape(text: str, language: str) -> "re.Pattern[bytes] | None":
+    wanted = shape(text, language)
+    return re.compile(wanted.encode()) if wanted else None
+
+
+@lru_cache(maxsize=256)
 def _meta_variables(text: str) -> list[tuple[str, bool]]:
     """(name, whether it stands for many nodes) of the variables that capture: not $_ and not $_NAME."""
     found = dict.fromkeys((m[2], m[1] == "$$$") for m in _META.finditer(text) if not m[2].startswith("_"))
@@ -341,8 +348,10 @@ def ast_grep(content: bytes, language: str, text: str, limits: Limits) -> list[E
     """Every match as a whole, capture "match", and each named node of its meta-variables."""
     import ast_grep_py
 
-    name = checked_pattern(language, text).ast_grep
+    known = checked_pattern(language, text)
+    name = known.ast_grep
     assert name is not None
+    look = _shape(text, known.name)
     source = _same_length(content)
     start = time.thread_time()
     root = ast_grep_py.SgRoot(source, name).root()
@@ -350,7 +359,14 @@ def ast_grep(content: bytes, language: str, text: str, limits: Limits) -> list[E
     place = _byte_places(source)
     rows: list[Element] = []
     size = 0
-    for match, node in enumerate(root.find_all(pattern=text)):
+    match = -1
+    for node in root.find_all(pattern=text):
+        if look is not None:
+            whole = node.range()
+            first = place(whole.start.index)
+            if not look.search(content, max(first - 2, 0), place(whole.end.index)):
+                continue
+        match += 1
         for capture, part in _parts(node, text):
             span = part.range()
             first, last = place(span.start.index), place(span.end.index)
