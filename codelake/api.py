@@ -139,9 +139,9 @@ class Lake:
         listed: a file with one source a line. at: dates, tags, branches or revisions to visit in place of the present;
         every: a day, week, month, quarter or year, from `since` until `until`; all_tags: every tag. new_only: leave
         out what was last seen at the same revision. max_bytes: longer contents are recorded but not kept (10 MiB by
-        default). timeout: seconds a remote side may say nothing (60). workers: processes that read, this one included, by
-        default one a core. A visit is added each time, a content only once; a call that was cut off goes on when made again.
-        Returns counts, drops, failures and what each visit brought.
+        default). timeout: seconds a remote side may say nothing (60). workers: processes that read, this one
+        included, by default one a core. A visit is added each time, a content only once; a call that was cut off goes
+        on when made again. Returns counts, drops, failures and what each visit brought.
         """
         from .lake import ingest
         from .lake.sources.when import when
