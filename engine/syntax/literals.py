@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 class Literal:
     """`text`, case-sensitive. word: as a token of its own.
 
-    That is: no ASCII letter, digit or underscore stands after it. Nor does one before it, unless it belongs to a run
-    that starts with a digit, or follows one of `\\ ! # % $ @ &`. For a lexer begins an identifier right after a letter
-    only where another token ends with one: a number (`1Leval`, `2.jeval`) or what such a sign begins (`"\\teval`,
-    `{x!reval}`), most often while it recovers from an error.
+    That is: no ASCII letter, digit or underscore stands after it. Nor does one before it, unless it is a single one
+    after a `'`, or belongs to a run that starts with a digit or follows one of `\\ ! # % $ @ & ?`. For a lexer begins
+    an identifier right after a letter only where another token ends with one: a number (`1Leval`, `2.jeval`) or what
+    such a sign begins (`"\\teval`, `{x!reval}`, `<?phpeval`, `'xeval`), mostly while it recovers from an error.
     """
 
     text: str
@@ -54,7 +54,7 @@ MAX_ANY = 256  # parts of an Or: with more, it says nothing
 MAX_DEPTH = 6  # of Ands and Ors: what is deeper says nothing
 
 _AFTER = "(?:[^0-9A-Za-z_]|$)"
-_BEFORE = r"(?:^|[^0-9A-Za-z_]|[\\!#%$@&][0-9A-Za-z_]*|[0-9][0-9A-Za-z_.']*)"
+_BEFORE = r"(?:^|[^0-9A-Za-z_]|[\\!#%$@&?][0-9A-Za-z_]*|'[0-9A-Za-z_]|[0-9][0-9A-Za-z_.']*)"
 
 # The bytes of source code, the commonest first: of 8 MB of Python and 8 MB of C, C++, JavaScript, HTML and CSS.
 _BYTES = b""" etrianso\nl_dcufpmh)(,y.g:b/"=TvE-wSxNPI;OAR0'*kC1L#2F>DU{}6<M43[]jzB`58G&H\\XWVqY+\t7|9K!%@Z?J$Q~^"""
