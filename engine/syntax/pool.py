@@ -151,7 +151,8 @@ def _end(workers: "set[_Worker]") -> None:
 class Pool:
     """Answers jobs over batches of files; any thread may ask. Close it, or use it in `with`.
 
-    processes: how many at most, by default one a core this process may use. They start when a batch is more than
+    processes: how many at most, by default one a core this process may use; 0 to answer everything here, in a process
+    that somebody else will end should a query not come to its end. They start when a batch is more than
     `here_bytes`, and end when the pool is closed or its process is gone. counts: what was done since the pool was
     made; `stats` gives them.
     """
@@ -160,7 +161,7 @@ class Pool:
         self, processes: int | None = None, limits: Limits | None = None, *, here_bytes: int = HERE_BYTES
     ) -> None:
         self.limits = limits or Limits()
-        self._most = min(_MOST_WORKERS, len(os.sched_getaffinity(0))) if processes is None else max(processes, 1)
+        self._most = min(_MOST_WORKERS, len(os.sched_getaffinity(0))) if processes is None else processes
         self._here_bytes = here_bytes
         # A parser, and the counts of `match`, are used by one thread at a time.
         self._here = threading.Lock()
@@ -219,7 +220,7 @@ class Pool:
             return str(error)
         key = (job.kind, name, job.text)
         if kind.check and key not in self._refusals:
-            if match.tame(job.kind, job.text):
+            if not self._most or match.tame(job.kind, job.text):
                 with self._here:
                     said = worker.check(*key)
             else:
@@ -257,8 +258,8 @@ class Pool:
         type_ = arrow_type(job.kind)
         if not files:
             return pa.nulls(len(rows), type_)
-        if size <= self._here_bytes and match.tame(job.kind, job.text):
-            answered = [self._answered_here(job, files)]
+        if not self._most or (size <= self._here_bytes and match.tame(job.kind, job.text)):
+            answered = self._answered_here(job, files)
         else:
             answered = self._answered_there(job, files, size)
         chunks = pa.chunked_array(answered, type_)
@@ -266,11 +267,15 @@ class Pool:
             return chunks.combine_chunks()
         return chunks.take(pa.array(rows, pa.int64())).combine_chunks()
 
-    def _answered_here(self, job: Job, files: Sequence[File]) -> pa.Array:
-        with self._here:
-            _, counted, columns = worker.answers(job.kind, job.text, files, self.limits)
-        self.count(**counted)
-        return _assembled(KINDS[job.kind], arrow_type(job.kind), columns)
+    def _answered_here(self, job: Job, files: Sequence[File]) -> list[pa.Array]:
+        answered = []
+        while files:
+            with self._here:
+                done, counted, columns = worker.answers(job.kind, job.text, files, self.limits)
+            self.count(**counted)
+            answered.append(_assembled(KINDS[job.kind], arrow_type(job.kind), columns))
+            files = files[done:]
+        return answered
 
     def _answered_there(self, job: Job, files: Sequence[File], size: int) -> list[pa.Array]:
         with self._lock:
