@@ -12,7 +12,7 @@ from .engine.errors import LakeError, ModelError, QueryError
 from .engine.progress import Progress
 from .engine.syntax.functions import Syntax
 from .engine.tables import TableFiles, partition_values
-from .functions import functions
+from .functions import confined, functions
 from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
 from .lake.commit import Commit
@@ -278,8 +278,8 @@ class Lake:
         return Sandbox(
             self.tables(),
             past={(name, version): find(name, version) for name in ("repos", "files", "code") for version in versions},
-            functions="codelake.functions:functions",
-            statements=[*load_all("macros").values(), *load_all("views").values()],
+            functions=f"{confined.__module__}:{confined.__name__}",
+            statements=[*load_all("macros"), *load_all("views")],
             limits=limits,
         )
 

@@ -86,7 +86,11 @@ def main() -> None:
 @click.option("--new-only", is_flag=True, help="Leave out what was last seen at the same revision.")
 @click.option("--max-bytes", type=click.IntRange(0), help="Longer contents are recorded but not kept.  [10 MiB]")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a remote side may be silent.  [60]")
-@click.option("--workers", type=click.IntRange(0), help="Processes that read, this one included; 0 or 1: this one only.  [one a core]")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    help="Processes that read, this one included; 0 or 1: this one only.  [one a core]",
+)
 @_lake_option
 @_json_option
 def ingest(sources: tuple[str, ...], url: str, catalog: str | None, as_json: bool, **options: Any) -> None:

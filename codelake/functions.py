@@ -16,6 +16,13 @@ def functions(scan: Callable[[str, str | None], str]) -> list[Function]:
     return [*attributes(), _scan(scan)]
 
 
+def confined(scan: Callable[[str, str | None], str]) -> list[Function]:
+    """Every function, for a process that may start no other and is ended when it takes too long."""
+    from .engine.syntax.functions import Syntax
+
+    return [*functions(scan), *Syntax(lambda: None, processes=0).functions()]
+
+
 def attributes() -> list[Function]:
     """Functions of a path, a content or a licence alone, as curation computes them."""
     return [

@@ -6,12 +6,13 @@ without a __main__ guard would start itself again).
 
 import subprocess
 import sys
+from typing import Any
 
 
-def spawn(target: str, *descriptors: int, quiet: bool = False) -> "subprocess.Popen[bytes]":
+def spawn(target: str, *descriptors: int, quiet: bool = False, **options: Any) -> "subprocess.Popen[bytes]":
     """A process that calls `target`, "module:function", with `descriptors`, which it inherits.
 
-    quiet: what it writes on standard error is not shown.
+    quiet: what it writes on standard error is not shown. options: those of subprocess.Popen.
     """
     module, _, function = target.partition(":")
     arguments = ", ".join(map(str, descriptors))
@@ -19,9 +20,9 @@ def spawn(target: str, *descriptors: int, quiet: bool = False) -> "subprocess.Po
     start = f"import gc, sys; gc.disable(); sys.path[:] = {sys.path!r}"
     code = f"{start}\nfrom {module} import {function}; {function}({arguments})"
     # -I: neither the current folder nor the user's variables change what is imported.
-    return subprocess.Popen(
-        [sys.executable, "-I", "-c", code],
-        pass_fds=descriptors,
-        stdin=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL if quiet else None,
+    if quiet:
+        options["stderr"] = subprocess.DEVNULL
+    process: subprocess.Popen[bytes] = subprocess.Popen(
+        [sys.executable, "-I", "-c", code], pass_fds=descriptors, stdin=subprocess.DEVNULL, **options
     )
+    return process

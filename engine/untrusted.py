@@ -12,6 +12,7 @@ data files are links named after their tables and partitions.
 """
 
 import contextlib
+import gc
 import importlib
 import json
 import os
@@ -37,6 +38,7 @@ from .confine import confine, end_with_parent, limit, limit_memory
 from .duck import Session, friendly, scan_sql
 from .errors import CodeLakeError, QueryError
 from .parquet import partition_path
+from .process import spawn
 from .tables import TableFiles
 
 _START_SECONDS = 60.0
@@ -216,19 +218,16 @@ class _Process:
         self.limits = setup.limits
         ours, theirs = socket.socketpair()
         self._connection = Connection(ours.detach())
-        code = f"import sys; sys.path[:] = {sys.path!r}\nfrom {__name__} import serve; serve({theirs.fileno()})"
         environment = {"LANG": "C.UTF-8", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
         if library_path := os.environ.get("LD_LIBRARY_PATH"):
             environment["LD_LIBRARY_PATH"] = library_path
         self._said = Path(setup.spill, "said")
         with self._said.open("wb") as said:
-            # -I: neither the current folder nor the user's variables change what is imported.
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-c", code],
-                pass_fds=[theirs.fileno()],
+            self._process = spawn(
+                f"{__name__}:serve",
+                theirs.fileno(),
                 cwd=setup.folder,
                 env=environment,
-                stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=said,
                 start_new_session=True,
@@ -355,6 +354,7 @@ def _confined(setup: _Setup) -> Session:
     limit(seconds=int(limits.seconds * limits.threads) + 30, file_bytes=limits.spill_bytes)
     libraries = [*sys.path, sys.prefix, sys.base_prefix, "/lib", "/lib64", "/usr/lib"]
     spills = confine([*libraries, *_MACHINE, *setup.readable], setup.spill)
+    gc.enable()
     session = Session(memory_limit=f"{limits.memory_bytes}B", threads=limits.threads)
     if make is not None:
         session.register(make(lambda name, when: _scan(setup, name, when)))

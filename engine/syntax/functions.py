@@ -56,11 +56,14 @@ class Syntax:
     """The functions of one session. Close it, or its processes live on until this process ends.
 
     present: the languages that `code` has files in, None if that is not known, for a search that names none.
+    processes: of the pool; 0 for none.
     """
 
-    def __init__(self, present: Callable[[], list[str] | None], limits: Limits | None = None) -> None:
+    def __init__(
+        self, present: Callable[[], list[str] | None], limits: Limits | None = None, *, processes: int | None = None
+    ) -> None:
         self._present = present
-        self.pool = Pool(limits=limits)
+        self.pool = Pool(processes, limits)
 
     def close(self) -> None:
         """End the pool's processes."""
@@ -73,14 +76,13 @@ class Syntax:
         return [
             *(
                 Function(
-                    name=name + suffix,
-                    parameters={"content": content, **asked},
+                    name=name,
+                    parameters={"content": "VARCHAR", **asked},
                     returns=sql_type(kind),
                     call=self._asking(kind),
                     doc=doc,
                 )
                 for name, kind in _FUNCTIONS.items()
-                for suffix, content in (("", "VARCHAR"), ("_blob", "BLOB"))
             ),
             Function(
                 name="_search",

@@ -156,7 +156,8 @@ def _end(workers: "set[_Worker]") -> None:
 class Pool:
     """Answers jobs over batches of files; any thread may ask. Close it, or use it in `with`.
 
-    processes: how many at most, by default one a core this process may use. They start when a batch is more than
+    processes: how many at most, by default one a core this process may use; 0 to answer everything here, in a process
+    that somebody else will end should a query not come to its end. They start when a batch is more than
     `here_bytes`, and end when the pool is closed or its process is gone. counts: what was done since the pool was
     made; `stats` gives them.
     """
@@ -165,7 +166,7 @@ class Pool:
         self, processes: int | None = None, limits: Limits | None = None, *, here_bytes: int = HERE_BYTES
     ) -> None:
         self.limits = limits or Limits()
-        self._most = min(_MOST_WORKERS, len(os.sched_getaffinity(0))) if processes is None else max(processes, 1)
+        self._most = min(_MOST_WORKERS, len(os.sched_getaffinity(0))) if processes is None else processes
         self._here_bytes = here_bytes
         # A parser, and the counts of `match`, are used by one thread at a time.
         self._here = threading.Lock()
@@ -224,7 +225,7 @@ class Pool:
             return str(error)
         key = (job.kind, name, job.text)
         if kind.check and key not in self._refusals:
-            if match.tame(job.kind, job.text, [] if kind.any_language else [name]):
+            if not self._most or match.tame(job.kind, job.text, [] if kind.any_language else [name]):
                 with self._here:
                     said = worker.check(*key)
             else:
@@ -262,7 +263,8 @@ class Pool:
         type_ = arrow_type(job.kind)
         if not files:
             return pa.nulls(len(rows), type_)
-        if size <= self._here_bytes and match.tame(job.kind, job.text, [one for one, good in able.items() if good]):
+        tongues = [one for one, good in able.items() if good]
+        if not self._most or (size <= self._here_bytes and match.tame(job.kind, job.text, tongues)):
             answered = self._answered_here(job, files)
         else:
             answered = self._answered_there(job, files, size)

@@ -3,6 +3,7 @@
 import pytest
 
 from codelake.engine.errors import LakeError, QueryError
+from codelake.engine.untrusted import Limits
 
 
 @pytest.fixture
@@ -26,6 +27,29 @@ def test_tables_functions_and_releases_are_there(released):
         assert sandbox.sql("SELECT spdx_normalize('MIT License') AS l").table.to_pylist() == [{"l": "MIT"}]
         with pytest.raises(QueryError, match=r"1: untrusted SQL can look back to releases only: 1\.0\.0"):
             sandbox.sql("FROM files_at(1)")
+
+
+def test_syntax_can_be_asked(released):
+    with released.untrusted(Limits(seconds=60)) as sandbox:
+        query = "SELECT unnest(ts_query(content, language, '(function_definition name: (identifier) @n)')).text AS text"
+        found = sandbox.sql(f"{query} FROM code WHERE language = 'Python' ORDER BY 1")
+        assert [row["text"] for row in found.table.to_pylist()] == ["__init__", "add", "greet"]
+        found = sandbox.sql("FROM code_search('println!($$$A)', language := 'Rust', kind := 'ast_grep')")
+        assert found.table.column("capture").to_pylist() == ["match", "A"]
+        with pytest.raises(QueryError, match="nosuchnode"):
+            sandbox.sql("SELECT ts_count(content, language, '(nosuchnode)') FROM code WHERE language = 'Python'")
+
+
+@pytest.mark.parametrize("regex", ["(x+x+)+y", "(x|xx)+$"])
+def test_a_pattern_without_end_is_ended(released, regex):
+    content = f"""'s = "{"x" * 50}z"'"""
+    pattern = f"""'((string_content) @s (#match? @s "{regex}"))'"""
+    with released.untrusted(Limits(seconds=2)) as sandbox:
+        try:
+            answer = sandbox.sql(f"SELECT ts_count({content}, 'Python', {pattern}) AS n")
+            assert answer.table.to_pylist() in ([{"n": 0}], [{"n": None}])
+        except QueryError as error:
+            assert "took longer than 2 s" in str(error)
 
 
 def test_the_past_can_be_asked(released):
