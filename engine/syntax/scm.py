@@ -230,8 +230,10 @@ class _Reader:
             raise _Unreadable
         node = self._bare()
         self._depth -= 1
+        if node is None:
+            return None
         captures = []
-        while node and (self._next in {"?", "*", "+"} or self._next[:1] == "@"):
+        while self._next in {"?", "*", "+"} or self._next[:1] == "@":
             if self._next[0] == "@":
                 captures.append(self._next)
             elif self._next != "+":
