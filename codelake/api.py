@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .engine.duck import Relation, Session
-from .engine.errors import LakeError, ModelError, QueryError
+from .engine.errors import LakeError, ModelError, QueryError, nearest
 from .engine.progress import Progress
 from .engine.tables import TableFiles
 from .lake import history
@@ -18,6 +18,8 @@ from .lake.report import Report
 from .progress import display
 
 if TYPE_CHECKING:
+    import polars
+    from pyarrow.dataset import Dataset
     from tokenizers import Tokenizer
 
     from .engine.stream import Stream
@@ -165,6 +167,21 @@ class Lake:
         """Table name -> its columns and Parquet files, at this lake's point in time: for other engines to read."""
         self._refresh()
         return dict(self._tables)
+
+    def polars(self, table: str) -> "polars.LazyFrame":
+        """A table as a Polars LazyFrame, at this lake's point in time.
+
+        lake.polars("code").filter(polars.col("language") == "Rust").select("path").collect()
+        """
+        from .engine.tables import lazy_frame
+
+        return lazy_frame(self._table(table))
+
+    def arrow_dataset(self, table: str) -> "Dataset":
+        """A table as a pyarrow Dataset, at this lake's point in time: for Ray, Dask and what else reads one."""
+        from .engine.tables import arrow_dataset
+
+        return arrow_dataset(self._table(table))
 
     def sql(self, text: str, *, params: Sequence[object] | None = None) -> Relation:
         """The DuckDB relation of one query over the lake's tables; `?` takes its value from `params`.
@@ -335,6 +352,13 @@ class Lake:
         self._session.define(self._tables[name] for name in changed)
         self._seen = dict(locations)
         return self._session
+
+    def _table(self, name: str) -> TableFiles:
+        tables = self.tables()
+        if name not in tables:
+            close = nearest(name, list(tables)) or list(tables)
+            raise QueryError(f"there is no table {name!r}; nearest: {', '.join(close)}")
+        return tables[name]
 
     def _pinned(self, pins: history.Pins) -> "Lake":
         return Lake(

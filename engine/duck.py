@@ -10,8 +10,7 @@ import duckdb
 import pyarrow as pa
 
 from .errors import CodeLakeError, QueryError, StreamError, nearest
-from .parquet import partition_path
-from .tables import TableFiles, filesystem
+from .tables import TableFiles, filesystem, hive_keys
 
 VERSION: str = duckdb.__version__
 Relation = duckdb.DuckDBPyRelation
@@ -63,9 +62,7 @@ def scan_sql(table: TableFiles) -> str:
         return nothing
     columns = ", ".join(quote_identifier(name) for name in table.schema.names)
     paths = ", ".join(quote_literal(file.path) for file in table.files)
-    keys = list(table.files[0].partition)
-    # Another engine may lay its files out differently; the columns are in the files too, only pruning is lost then.
-    if keys and all(f"/{partition_path(keys, tuple(f.partition.values()))}/" in f.path for f in table.files):
+    if keys := hive_keys(table):
         hive = (
             ", hive_partitioning = true, hive_types = {" + ", ".join(f"{quote_literal(k)}: VARCHAR" for k in keys) + "}"
         )
