@@ -16,8 +16,7 @@ from duckdb.func import ARROW, SPECIAL
 from . import errors
 from .errors import CodeLakeError, QueryError, StreamError, nearest
 from .functions import Function
-from .parquet import partition_path
-from .tables import TableFiles, filesystem
+from .tables import TableFiles, filesystem, hive_keys
 
 VERSION: str = duckdb.__version__
 Relation = duckdb.DuckDBPyRelation
