@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from .. import spdx
 from . import manifests, paths, restrictions, texts
-from .findings import ADDED, REFERENCE, UNKNOWN, Finding
+from .findings import REFERENCE, UNKNOWN, Finding
 from .notices import Notice, Said, notices, say
 from .tokens import Words, words
 
@@ -24,11 +24,10 @@ _TAG = re.compile(r"SPDX-License-Identifier:[ \t]*([^\n\r]{1,400})")
 _TAG_END = re.compile(r"\*/|-->|--%>|\*\)|\"|'|#}|%}|\|#|]]|\\n|[;,`<>]|[ \t]#+[ \t]*$|[ \t]*$")
 _IGNORED = re.compile(r"REUSE-IgnoreStart.*?(?:REUSE-IgnoreEnd|\Z)", re.DOTALL)
 _LABEL = re.compile(
-    r"^(?P<lead>[ \t]*(?:[*#/;%!|>\"'.{-]+[ \t]*)*)(?:(?P<at>@|__|\\|:|\.\. )?(?P<key>[Ll][Ii][Cc][Ee][Nn][CcSs][Ee])(?:__|d under)?:?)[\"']?[ \t]*[:= \t][ \t]*"
-    r"[\"'`]?(?P<value>[^\n\r]{2,120})",
+    r"^(?P<lead>[ \t*#/;%!|>\"'.{-]{0,40})(?P<at>@|__|\\|:)?(?P<key>[Ll][Ii][Cc][Ee][Nn][CcSs][Ee])(?:__|d under)?:?[\"']?"
+    r"[ \t]{0,8}[:= \t][ \t]{0,8}[\"'`]?(?P<value>[^\n\r]{2,120})",
     re.MULTILINE,
 )
-_CLASSIFIER = re.compile(r"License :: [^\n\r\"']{2,100}")
 
 
 def detect(path: str, text: str) -> list[Finding]:
@@ -177,6 +176,8 @@ def _matches(counted: Words, matched: list[texts.Match], start: int, *, strict: 
     for match in matched:
         a, b = int(counted.starts[match.start]), int(counted.ends[match.end - 1])
         known = match.known
+        if known.kind == "tail":
+            continue
         if known.kind == "exception":
             yield Finding(known.spdx, start + a, start + b, match.score, f"exception:{known.spdx}")
             continue

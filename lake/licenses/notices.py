@@ -164,6 +164,7 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"php license" + _V + r"(3\.0|3\.01)", "PHP-{}"),
     (r"(?:university of illinois )?(?:illinois )?ncsa(?: open source)? license|university of illinois(?: ncsa)? open source license(?: ncsa)?", "NCSA"),
     (r"w3c software(?: notice)?(?: and)?(?: document)? license", "W3C"),
+    (r"cnri s? ?python 1\.6(?:b1)? license", "CNRI-Python"),
     (r"openssl license", "OpenSSL"),
     (r"postgresql license", "PostgreSQL"),
     (r"beer ?ware license", "Beerware"),
@@ -280,9 +281,9 @@ _CHOICE = re.compile(
     r"any of the following|any of these|alternatively|optionally)\b"
 )
 _DENIED = re.compile(
-    r"\b(?:not|no longer|never|isn t|aren t|formerly|previously|used to be|other than|unlike|away from|instead of|"
+    r"\b(?:not|no longer|never|isn t|aren t|doesn t|don t|didn t|wasn t|formerly|previously|used to be|other than|unlike|away from|instead of|"
     r"incompatible|originally|once|until|prior to|if|whether|when|such as|e\.g|like|which (?:is|are)|that (?:is|are))"
-    r"\b(?: \w+){0,5} ?$"
+    r"\b(?: \w+){0,7} ?$"
 )
 _REFERENCE = re.compile(
     r"\b(?:(?:found|contained|given|included|described|listed|stated|specified|set forth|provided|detailed|available|outlined|located|see|refer to|consult|read|in|per)"

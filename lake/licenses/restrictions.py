@@ -38,6 +38,8 @@ _HARMLESS = re.compile(
     r"\b(?:warrant(?:y|ies)|liab(?:le|ility)|merchantability|as is|damages|fitness for)\b|"
     r"^(?:see|refer to|for (?:more|further)|please see)\b|"
     r"you may not use this (?:file|software|work) except in compliance|unless required by applicable law|"
+    r"\bnames? .{0,120}\b(?:shall|may|must|can) not be used (?:in (?:any )?(?:advertising|publicity)|to (?:endorse|promote|advertise))|"
+    r"\bused (?:in advertising|to endorse|in publicity)\b|\badvertising or otherwise to promote\b|"
     r"\bthese (?:requirements|conditions) apply to the modified work|trademark|"
     r"verbatim copies of this license document|"
     r"everyone is permitted to copy and distribute verbatim"
@@ -99,10 +101,10 @@ def inside(counted: Words, match: Match) -> list[Finding]:
             found += [Finding(f.spdx, a, b, f.score, f"added:{said.words[:60]}") for f in special]
             continue
         own = said.words.split()
-        turning = bool(_TURNING.intersection(own))
-        if turning or (end - start >= _LONG and (_RESTRICTS.search(said.words) or not match.known.kind == "header")):
-            if _benign(own, match):
-                continue
+        if _spelling(own, match) or _HARMLESS.search(said.words):
+            continue
+        long = end - start >= _LONG and not _names(counted.text[a:b])
+        if _TURNING.intersection(own) or (long and (match.known.kind != "header" or _RESTRICTS.search(said.words))):
             found.append(Finding(ADDED, a, b, 0.8, f"added:{said.words[:60]}"))
     for gone in match.missing:
         if _TAKEN.intersection(gone) and not _replaced(gone, match, counted):
@@ -111,10 +113,19 @@ def inside(counted: Words, match: Match) -> list[Finding]:
     return found
 
 
-def _benign(own: list[str], match: Match) -> bool:
+def _spelling(own: list[str], match: Match) -> bool:
     """Whether added words only spell differently what is missing."""
     joined = "".join(own)
     return any("".join(gone) == joined for gone in match.missing)
+
+
+def _names(text: str) -> bool:
+    """Whether a text is names of people and bodies: most words begin with a capital, or all are capitals and few lines."""
+    own = [w for w in re.findall(r"[^\W\d_]+", text) if w.lower() not in _SMALL]
+    return not own or sum(w[0].isupper() for w in own) >= 0.7 * len(own)
+
+
+_SMALL = frozenset("of and the for at in on or by its their a an inc ltd llc co".split())
 
 
 def _replaced(gone: tuple[str, ...], match: Match, counted: Words) -> bool:

@@ -27,13 +27,15 @@ _ROW = 4  # words in a row; at 3 the index answers with hundreds of texts for "i
 _MOVED = 8  # a tile out of order must be at least this long, or any "in accordance with the" would count
 _LOOSE = 0.3  # share of a text's rows that must be there for it to be laid over; below, half of a licence is missing
 _CANDIDATES = 6
+_MISSING = 2.0  # a word that is missing weighs as much as two that are there, or half of a long text beats a short one
 _ROUNDS = 40  # different texts looked for in one piece of text
 _SLACK = 60  # words by which a licence may be longer where it stands than as it is known, and a tenth of its length
 
 # Below this share a text is not reported: of the pairs of known licences by different names, none is so alike that
 # what one lacks of the other hides it (the better match wins), and of a licence cut in half that much is left.
 LEAST = 0.5
-_LEAST_SHORT = 0.8  # of texts of fewer than 40 words, among them the standard headers
+_LEAST_SHORT = 0.8  # of texts of fewer than _SHORT words, and of the standard headers
+_SHORT = 40
 
 # Where the terms of a licence end and what it says of itself begins: instructions that copies may leave out.
 _TAIL = re.compile(
@@ -45,7 +47,10 @@ _TITLE_WORDS = 14
 
 @dataclass(frozen=True)
 class Known:
-    """One known text: its words, and what holds where it is found. kind: text, header or exception."""
+    """One known text: its words, and what holds where it is found. kind: text, header, exception, or tail.
+
+    A tail is what a text says after its terms, on how to apply them: an example, no statement.
+    """
 
     name: str
     spdx: str
@@ -118,12 +123,13 @@ def _current(name: str) -> str | None:
 _REPLACED = frozenset({"StandardML-NJ"})
 
 
-def _bodies(text: str) -> Iterator[str]:
-    """A text as it is, and as far as its terms go."""
-    yield text
+def _bodies(text: str) -> Iterator[tuple[str, str]]:
+    """A text as it is, as far as its terms go, and what follows them, each with its kind."""
+    yield "text", text
     for cut in _TAIL.finditer(text):
         if cut.start() > len(text) // 3:
-            yield text[: cut.start()]
+            yield "text", text[: cut.start()]
+            yield "tail", text[cut.start() :]
 
 
 def _without_title(text: str) -> str:
@@ -148,14 +154,14 @@ def _entries() -> Iterator[Known]:
                 continue
             if name == "LGPL-3.0-only":  # SPDX has the GPL behind it, which is a text of its own
                 text = text[: text.index("GNU GENERAL PUBLIC LICENSE", 2000)]
-            for body in _bodies(text) if kind == "text" else (text,):
+            for part, body in _bodies(text) if kind == "text" else ((kind, text),):
                 found = words(_without_title(body))
-                if len(found) < _ROW:
+                if len(found) < (_ROW if part != "tail" else _SHORT):
                     continue
                 whole = _span_hash(_prefix(found.hashes), 0, len(found))
                 if whole not in seen:
                     seen.add(whole)
-                    yield Known(name, expression, kind, found, shingles(found.hashes, _ROW), whole)
+                    yield Known(name, expression, part, found, shingles(found.hashes, _ROW), whole)
 
 
 @cache
@@ -276,16 +282,16 @@ def _best(text: Words, known: Index, hits: "_Hits", free: NDArray[np.bool_]) -> 
     hopeful = np.flatnonzero(counts >= _LOOSE * known.sizes)
     if not len(hopeful):
         return None
-    value = 1.5 * counts[hopeful] - 0.5 * known.sizes[hopeful]
+    value = (1 + _MISSING) * counts[hopeful] - _MISSING * known.sizes[hopeful]
     texts, theirs = known.texts[hits.postings], known.places[hits.postings]
     best: Match | None = None
     worth = -np.inf
     for number in hopeful[np.argsort(-value, kind="stable")[:_CANDIDATES]].tolist():
         entry = known.known[number]
         # Each row that is there covers one word more, and three more where a stretch ends.
-        if worth >= 2 * min(len(entry), _ROW * counts[number] + _ROW) - len(entry) or worth >= len(entry):
-            continue
-        if best is not None and worth >= 2 * (counts[number] + (_ROW - 1) * (known.sizes[number] - counts[number] + 1)) - len(entry):
+        size = len(entry)
+        most = min(size, int(counts[number]) + (_ROW - 1) * (int(known.sizes[number] - counts[number]) + 1))
+        if worth >= most - _MISSING * (size - most):
             continue
         mine = texts == number
         match = _lay(text, entry, hits.mine[mine], theirs[mine])
@@ -320,7 +326,7 @@ def _gain(match: Match) -> float:
     size = len(match.known)
     covered = match.score * size
     added = sum(end - start for start, end in match.added)
-    return covered - (size - covered) - 0.5 * added
+    return covered - _MISSING * (size - covered) - 0.5 * added
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,7 +351,7 @@ def _lay(
     tiles = _trimmed(tiles)
     covered = sum(t.size for t in tiles)
     score = covered / len(entry)
-    if score < (LEAST if entry.kind != "header" and len(entry) >= 40 else _LEAST_SHORT):
+    if score < (LEAST if entry.kind != "header" and len(entry) >= _SHORT else _LEAST_SHORT):
         return None
     start, end = tiles[0].mine, tiles[-1].mine + tiles[-1].size
     spans = tuple((t.mine, t.mine + t.size) for t in tiles)
@@ -378,21 +384,25 @@ def _tiles(blocks: list[_Tile], mine: int, theirs: int) -> list[_Tile]:
     taken_mine = bytearray(mine + 1)
     taken_theirs = bytearray(theirs + 1)
     tiles: list[_Tile] = []
-    for block in sorted(blocks, key=lambda b: (-b.size, b.mine))[:_MOST_BLOCKS]:
-        a, b, size = block.mine, block.theirs, block.size
-        while size and (taken_mine[a] or taken_theirs[b]):
-            a, b, size = a + 1, b + 1, size - 1
-        while size and (taken_mine[a + size - 1] or taken_theirs[b + size - 1]):
-            size -= 1
-        if size < 1 or any(taken_mine[a : a + size]) or any(taken_theirs[b : b + size]):
-            continue
-        at = bisect_left(tiles, a, key=_place)
-        ordered = (at == 0 or tiles[at - 1].theirs < b) and (at == len(tiles) or tiles[at].theirs > b)
-        if size < _MOVED and not ordered:
-            continue
-        taken_mine[a : a + size] = b"\1" * size
-        taken_theirs[b : b + size] = b"\1" * size
-        tiles.insert(at, _Tile(a, b, size))
+    blocks = sorted(blocks, key=lambda b: (-b.size, b.mine))[:_MOST_BLOCKS]
+    # What stands in order first: where a licence is there twice, the end of one copy is next to the head of the other.
+    for moved in (False, True):
+        for block in blocks:
+            a, b, size = block.mine, block.theirs, block.size
+            if moved and size < _MOVED:
+                break
+            while size and (taken_mine[a] or taken_theirs[b]):
+                a, b, size = a + 1, b + 1, size - 1
+            while size and (taken_mine[a + size - 1] or taken_theirs[b + size - 1]):
+                size -= 1
+            if size < (_MOVED if moved else 1) or any(taken_mine[a : a + size]) or any(taken_theirs[b : b + size]):
+                continue
+            at = bisect_left(tiles, a, key=_place)
+            ordered = (at == 0 or tiles[at - 1].theirs < b) and (at == len(tiles) or tiles[at].theirs > b)
+            if ordered or moved:
+                taken_mine[a : a + size] = b"\1" * size
+                taken_theirs[b : b + size] = b"\1" * size
+                tiles.insert(at, _Tile(a, b, size))
     return tiles
 
 
