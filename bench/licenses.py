@@ -96,11 +96,17 @@ def licenses_of(text: str | None) -> set[str]:
     return {k for k in found if not re.match(r"LicenseRef-scancode-(?:unknown-license-reference|free-unknown|warranty|dco|generic-cla|other-permissive|proprietary-license$)", k)}
 
 
+# Python's licence is a stack of five of which PSF-2.0 is the first; its packages declare that one.
+STACK = {"Python-2.0": "PSF-2.0", "Python-2.0.1": "PSF-2.0"}
+
+
 def right(declared: str, found: set[str]) -> bool:
     """Whether the licences found are those declared."""
-    wanted = licenses_of(declared)
-    if wanted == {"LicenseRef-BSD"}:
-        return bool(found) and all(k.startswith("BSD-") or k == "LicenseRef-BSD" for k in found)
+    wanted = {STACK.get(k, k) for k in licenses_of(declared)}
+    found = {STACK.get(k, k) for k in found}
+    if "LicenseRef-BSD" in wanted:
+        bsd = {k for k in found if k.startswith("BSD-") or k == "LicenseRef-BSD"}
+        return bool(bsd) and wanted - {"LicenseRef-BSD"} == found - bsd
     return wanted == found
 
 

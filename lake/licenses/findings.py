@@ -58,12 +58,16 @@ def combine(said: Sequence[str], texts: set[str] | frozenset[str] = frozenset())
     for choice in [e for e in parts if " OR " in e]:
         options = {key for e in (choice,) for key in keys(e)}
         parts = [e for e in parts if e == choice or not ({base(k) for k in keys(e)} <= {base(k) for k in options})]
+    parts = [p for p in parts if p not in texts or not any(e.startswith(f"{p} WITH ") for e in parts)]
     for part in list(parts):
         # A licence's text cannot tell "only" from "or later"; a notice beside it can.
         if part in texts and part.endswith("-only") and any(
             e != part and base(e.split(" WITH ")[0]) == base(part) for e in parts
         ):
             parts.remove(part)
+    if "LGPL-3.0-only" in parts or "LGPL-3.0-or-later" in parts:
+        # The LGPL's third version is the GPL's and more permissions; its text comes with the GPL's beside it.
+        parts = [e for e in parts if e not in texts or base(e) != "GPL-3.0"]
     if any(e.startswith("BSD-") or e == "0BSD" for e in parts):
         parts = [e for e in parts if e != "LicenseRef-BSD"]
     if "MIT" in parts:

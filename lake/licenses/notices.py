@@ -374,6 +374,8 @@ def _stated(words: str, group: list[Name]) -> Notice | None:
     if re.match(r" (?:compatible|incompatible|software|tools?|compliant|libraries|projects|code from)\b", after):
         return None
     expressions = list(dict.fromkeys(n.spdx for n in group))
+    # The title of a text may follow the notice of it.
+    expressions = [e for e in expressions if not any(o.startswith(f"{e} WITH ") for o in expressions)]
     if len(expressions) == 1:
         return Notice(expressions[0], start, end, "notice", 0.95)
     whole = words[max(0, start - 20) : end + 60]

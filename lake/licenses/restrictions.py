@@ -30,13 +30,14 @@ _RESTRICTS = re.compile(
     r"unless|provided (?:that|further|however)|(?:must|shall) (?:be|also|first|obtain|pay|contact|include|agree|display|give|notify|provide|not|send|share|publish|credit|purchase|keep|make|only|\w+)|"
     r"required? to|requires? (?:a|an|the|prior|written|separate|explicit|express|that)|(?:prior|written|express|explicit) (?:written )?(?:consent|permission|approval|agreement)|"
     r"good not evil|(?:pay|purchase|royalt\w+|fee|fees|subscription)\b|additional (?:terms|restrictions?|conditions?)|"
-    r"following (?:additional |further |extra )?(?:restrictions?|terms|exceptions?)|"
+    r"following (?:additional |further |extra )?(?:restrictions?|terms)|"
     r"terminate\w* (?:if|when|upon)|revoke\w*|competing|competitors?|military|weapons?|surveillance)\b"
 )
 # Disclaimers, titles and common remarks: these restrict nobody.
 _HARMLESS = re.compile(
     r"\b(?:warrant(?:y|ies)|liab(?:le|ility)|merchantability|as is|damages|fitness for)\b|"
     r"^(?:see|refer to|for (?:more|further)|please see)\b|"
+    r"\b(?:unless|except)(?: where| when| as| if)? (?:otherwise|explicitly|noted|listed|stated|specified|indicated|expressly)\b|"
     r"you may not use this (?:file|software|work) except in compliance|unless required by applicable law|"
     r"\bnames? .{0,120}\b(?:shall|may|must|can) not be used (?:in (?:any )?(?:advertising|publicity)|to (?:endorse|promote|advertise))|"
     r"\bused (?:in advertising|to endorse|in publicity)\b|\badvertising or otherwise to promote\b|"
@@ -101,7 +102,7 @@ def inside(counted: Words, match: Match) -> list[Finding]:
             found += [Finding(f.spdx, a, b, f.score, f"added:{said.words[:60]}") for f in special]
             continue
         own = said.words.split()
-        if _spelling(own, match) or _HARMLESS.search(said.words):
+        if _spelling(own, match) or _HARMLESS.search(said.words) or _endorsing(counted, match, start, end):
             continue
         long = end - start >= _LONG and not _names(counted.text[a:b])
         if _TURNING.intersection(own) or (long and (match.known.kind != "header" or _RESTRICTS.search(said.words))):
@@ -117,6 +118,18 @@ def _spelling(own: list[str], match: Match) -> bool:
     """Whether added words only spell differently what is missing."""
     joined = "".join(own)
     return any("".join(gone) == joined for gone in match.missing)
+
+
+_ENDORSING = re.compile(r"\bneither the name|\bnor the names|\bendorse or promote|\bin advertising|\bthe names? of\b")
+_LIMITS = frozenset("only except unless without commercial must shall".split())
+
+
+def _endorsing(counted: Words, match: Match, start: int, end: int) -> bool:
+    """Whether the words stand in the clause about using names for promotion, and add no more than names to it."""
+    low, high = max(match.start, start - 8), min(match.end, end + 12)
+    near = " ".join(counted.said(low, high))
+    limits = _LIMITS.intersection(counted.said(start, end))
+    return end - start < 2 * _LONG and not limits and _ENDORSING.search(near) is not None
 
 
 def _names(text: str) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .. import spdx
-from .tokens import _WORDS, Hashes, Words, shingles, words
+from .tokens import _WORDS, Hashes, Places, Words, shingles, words
 
 _ROW = 4  # words in a row; at 3 the index answers with hundreds of texts for "in no event", at 5 a change hides 9 words
 _MOVED = 8  # a tile out of order must be at least this long, or any "in accordance with the" would count
@@ -264,26 +264,34 @@ def _similar(text: Words, rows: Hashes, free: NDArray[np.bool_]) -> list[Match]:
     known = index()
     hits = _lookup(known, rows, free)
     for _ in range(_ROUNDS):
-        best = _best(text, known, hits, free)
+        best = _best(text, known, hits)
         if best is None:
             break
         found.append(best)
         free[best.start : best.end] = False
-        kept = free[hits.mine] & free[hits.mine + _ROW - 1]
-        hits = _Hits(hits.mine[kept], hits.postings[kept])
+        kept = free[hits[0]] & free[hits[0] + _ROW - 1]
+        hits = (hits[0][kept], hits[1][kept])
     return found
 
 
-def _best(text: Words, known: Index, hits: "_Hits", free: NDArray[np.bool_]) -> Match | None:
+def _best(text: Words, known: Index, hits: tuple[Places, Places]) -> Match | None:
     """The text that explains the most."""
-    present = np.zeros(len(known.texts), bool)
-    present[hits.postings] = True
-    counts = np.bincount(known.texts[present], minlength=len(known.known))
+    at, where = hits
+    if not len(at):
+        return None
+    fresh = np.zeros(len(at), bool)
+    fresh[np.unique(where, return_index=True)[1]] = True
+    sizes = known.offsets[where + 1] - known.offsets[where]
+    # The postings of all rows, one behind the other.
+    postings = np.repeat(known.offsets[where] - (np.cumsum(sizes) - sizes), sizes) + np.arange(int(sizes.sum()))
+    places, texts, theirs = np.repeat(at, sizes), known.texts[postings], known.places[postings]
+    # A row that stands twice in the text is one of a known text's all the same.
+    counts = np.bincount(texts[np.repeat(fresh, sizes)], minlength=len(known.known))
+    counts = np.minimum(counts, known.sizes)
     hopeful = np.flatnonzero(counts >= _LOOSE * known.sizes)
     if not len(hopeful):
         return None
     value = (1 + _MISSING) * counts[hopeful] - _MISSING * known.sizes[hopeful]
-    texts, theirs = known.texts[hits.postings], known.places[hits.postings]
     best: Match | None = None
     worth = -np.inf
     for number in hopeful[np.argsort(-value, kind="stable")[:_CANDIDATES]].tolist():
@@ -294,31 +302,19 @@ def _best(text: Words, known: Index, hits: "_Hits", free: NDArray[np.bool_]) -> 
         if worth >= most - _MISSING * (size - most):
             continue
         mine = texts == number
-        match = _lay(text, entry, hits.mine[mine], theirs[mine])
+        match = _lay(text, entry, places[mine], theirs[mine])
         if match is not None and (gain := _gain(match)) > worth:
             best, worth = match, gain
     return best
 
 
-@dataclass(frozen=True)
-class _Hits:
-    """Rows of the searched text that stand in known ones: the place, and the number of the posting in the index."""
-
-    mine: NDArray[np.int64]
-    postings: NDArray[np.int64]
-
-
-def _lookup(known: Index, rows: Hashes, free: NDArray[np.bool_]) -> _Hits:
-    """Where rows of known texts begin in the text; only rows of words that are free."""
+def _lookup(known: Index, rows: Hashes, free: NDArray[np.bool_]) -> tuple[Places, Places]:
+    """Where rows of known texts begin in the text, and the number of each in the index; only where its words are free."""
     at = np.flatnonzero(free[: len(rows)] & free[_ROW - 1 :])
     where = np.searchsorted(known.rows, rows[at])
     where[where == len(known.rows)] = 0
     hit = known.rows[where] == rows[at]
-    at, where = at[hit], where[hit]
-    counts = known.offsets[where + 1] - known.offsets[where]
-    # The postings of all places, one behind the other.
-    starts = np.repeat(known.offsets[where] - (np.cumsum(counts) - counts), counts)
-    return _Hits(np.repeat(at, counts), starts + np.arange(int(counts.sum())))
+    return at[hit], where[hit]
 
 
 def _gain(match: Match) -> float:
