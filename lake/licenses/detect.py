@@ -16,7 +16,7 @@ from .notices import Notice, Said, notices, say
 from .tokens import Words, words
 
 _PIECE = 1 << 17
-_KEYWORDS = ("licen", "permission", "redistribut", "copying", "public domain", "warrant", "copyleft")
+_KEYWORDS = ("licen", "permission", "redistribut", "copying", "public domain", "warrant", "same terms as")
 _BEFORE, _AFTER = 500, 1000  # characters around a keyword: the MIT licence as a comment is 1,100 long and has four
 _SOURCE_LIMIT = 1 << 18  # characters of windows in one source file; beyond it, mentions of licences are its subject
 

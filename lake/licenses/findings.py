@@ -72,18 +72,12 @@ def combine(said: Sequence[str], texts: set[str] | frozenset[str] = frozenset())
         parts = [e for e in parts if e != "LicenseRef-BSD"]
     if "MIT" in parts:
         parts = [e for e in parts if e != "LicenseRef-MIT-style"]
-    versioned = {_family(e) for e in parts if not e.endswith("-1.0-or-later") and _family(e)}
+    versioned = {_family(e) for e in parts if e not in _VAGUE and _family(e)}
     parts = [e for e in parts if e not in _VAGUE or _family(e) not in versioned]
-    if len(parts) > 1:
-        parts = [e for e in parts if e != UNKNOWN] if not _solid(parts) else parts
     return parts
 
 
 _VAGUE = frozenset({"GPL-1.0-or-later", "LGPL-2.0-or-later"})
-
-
-def _solid(parts: Sequence[str]) -> bool:
-    return UNKNOWN in parts
 
 
 def _family(name: str) -> str | None:

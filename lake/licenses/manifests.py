@@ -163,31 +163,47 @@ def _cargo(text: str) -> str:
     return "SEE LICENSE" if isinstance(package.get("license-file"), str) else ""
 
 
-_XML_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL)
+def _elements(text: str, name: str) -> Iterator[tuple[str, str]]:
+    """Attributes and content of each innermost XML element of this name; by search, so that no entity is expanded."""
+    at = 0
+    while (start := text.find(f"<{name}", at)) >= 0:
+        opened = text.find(">", start)
+        end = text.find(f"</{name}>", opened)
+        if opened < 0 or end < 0:
+            return
+        if text[start + len(name) + 1] in " \t\r\n>":
+            yield text[start + len(name) + 1 : opened], text[opened + 1 : end]
+        at = end
+
+
+def _uncommented(text: str) -> str:
+    kept, at = [], 0
+    while (start := text.find("<!--", at)) >= 0:
+        kept.append(text[at:start])
+        end = text.find("-->", start)
+        if end < 0:
+            return "".join(kept)
+        at = end + 3
+    return "".join([*kept, text[at:]])
 
 
 def _pom(text: str) -> str:
-    """pom.xml: several are a choice (https://maven.apache.org/pom.html#Licenses); no XML parser, so no entities."""
-    text = _XML_COMMENT.sub("", text)
-    block = re.search(r"<licenses>(.{0,20000}?)</licenses>", text, re.DOTALL)
-    if not block:
-        return ""
+    """pom.xml: several are a choice (https://maven.apache.org/pom.html#Licenses)."""
     names = []
-    for one in re.findall(r"<license>(.{0,5000}?)</license>", block[1], re.DOTALL):
-        name = re.search(r"<name>\s*([^<]{1,300}?)\s*</name>", one)
-        url = re.search(r"<url>\s*([^<]{1,300}?)\s*</url>", one)
-        candidates = [c[1] for c in (name, url) if c]
-        names.append(next((c for c in candidates if spdx.normalize(c)), candidates[0] if candidates else ""))
+    for _, block in _elements(_uncommented(text), "licenses"):
+        for _, one in _elements(block, "license"):
+            candidates = [c.strip() for tag in ("name", "url") for _, c in _elements(one, tag) if c.strip()]
+            names.append(next((c for c in candidates if spdx.normalize(c[:_TEXT])), "".join(candidates[:1]))[:_TEXT])
+        break
     return _joined(names, "OR")
 
 
 def _nuspec(text: str) -> str:
     """*.nuspec: `<license type="expression">`, or the old URL."""
-    text = _XML_COMMENT.sub("", text)
-    if found := re.search(r"<license\s+type=\"(expression|file)\"[^>]{0,100}>\s*([^<]{1,300}?)\s*</license>", text):
-        return found[2] if found[1] == "expression" else "SEE LICENSE"
-    found = re.search(r"<licenseUrl>\s*([^<]{1,300}?)\s*</licenseUrl>", text)
-    return found[1] if found else ""
+    text = _uncommented(text)
+    for attributes, value in _elements(text, "license"):
+        return value.strip()[:_TEXT] if '"expression"' in attributes else "SEE LICENSE"
+    return next((value.strip()[:_TEXT] for _, value in _elements(text, "licenseUrl")), "")
 
 
 def _gemspec(text: str) -> str:
@@ -339,7 +355,7 @@ def _dep5(text: str) -> Iterator[Finding]:
         if not files or not stated or not stated[1].strip():
             continue
         start = paragraph.start() + stated.start(1)
-        expression = dep5_expression(stated[1])
+        expression = dep5_expression(stated[1][:500])
         globs = " ".join(files[1].replace(",", " ").split())
         score = 0.95 if expression else 0.5
         yield Finding(expression or UNKNOWN, start, start + len(stated[1]), score, f"dep5:{globs}")

@@ -177,7 +177,7 @@ _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"polyform noncommercial(?: license)?(?: 1\.0\.0)?", "PolyForm-Noncommercial-1.0.0"),
 )  # fmt: skip
 # Names short enough to be words: they count where a phrase leads to them and nothing else follows.
-_SHORT = {"mit": "MIT", "isc": "ISC", "bsd": "LicenseRef-BSD", "zlib": "Zlib", "0bsd": "0BSD", "mpl": None, "apache": "Apache-2.0",
+_SHORT = {"mit": "MIT", "isc": "ISC", "bsd": "LicenseRef-BSD", "zlib": "Zlib", "0bsd": "0BSD", "apache": "Apache-2.0",
           "unlicense": "Unlicense", "wtfpl": "WTFPL"}  # fmt: skip
 
 
@@ -288,8 +288,8 @@ _DENIED = re.compile(
 _REFERENCE = re.compile(
     r"\b(?:(?:found|contained|given|included|described|listed|stated|specified|set forth|provided|detailed|available|outlined|located|see|refer to|consult|read|in|per)"
     r"(?: \w+){0,3}? )?(?:the )?(?:(?:accompanying|included|enclosed|attached|top level|toplevel|top|root|project|package|repository|distribution|file|files|full) ){0,4}"
-    r"(?P<file>(?:licen[cs]es?|copying|unlicense)(?:\.(?:txt|md|rst|html|lesser|mit|apache|bsd))?)"
-    r"(?:(?P<after> (?:file|document|for (?:the )?(?:full |more |further |complete |license |licensing |copyright |exact |a )*(?:details|information|terms|license|text|licensing|conditions|copyright|copy)|in the (?:project |repository |source |top |main |package )?(?:root|distribution|top|directory|repository|folder|same)|at the (?:root|top)|that (?:accompanies|was|came|comes|is)|distributed with|included with|in the root|included in|which (?:accompanies|is|was)))|(?<=\.txt)|(?<=\.bsd)|(?<=\.mit)|(?<=\.md)|(?<=\.apache)|$)"
+    r"(?P<file>(?:licen[cs]es?|copying(?! \w+ (?:to|from|into))|unlicense)(?:\.(?:txt|md|rst|html|lesser|mit|apache|bsd))?)"
+    r"(?:(?P<after> (?:file\b|document\b|for (?:the )?(?:full |more |further |complete |license |licensing |copyright |exact |a )*(?:details|information|terms|license|text|licensing|conditions|copyright|copy)|in the (?:project |repository |source |top |main |package )?(?:root|distribution|top|directory|repository|folder|same)|at the (?:root|top)|that (?:accompanies|was|came|comes|is)|distributed with|included with|in the root|included in|which (?:accompanies|is|was)))|(?<=\.txt)|(?<=\.bsd)|(?<=\.mit)|(?<=\.md)|(?<=\.apache)|$)"
 )
 _LINKED = re.compile(r"\b(?:governed by|licensed under|released under|subject to|under|see|found in|in|to)\b")
 _EITHER = re.compile(r"\b(?:either|one) of (?:the|these|two) licenses found in\b|\beither of the licenses\b")
@@ -329,23 +329,26 @@ def notices(words: str, *, short: bool = True) -> list[Notice]:
     return sorted(found, key=lambda n: n.start)
 
 
+_ORDINARY = re.compile(r"(?<![\w.])(?:mit|isc|bsd|zlib|0bsd|apache|unlicense|wtfpl)(?![\w.])")
+# After such a word, what makes it something else than a licence.
+_NO_LICENSE = re.compile(
+    r" (?:course|press|media|lab|university|students?|open|scheme|technology|foundation|commons|project|http|spark|kafka|"
+    r"arrow|ant|maven|tomcat|systems?|socket|unix|compression|style|header|library)\b"
+)
+
+
 def _with_short(words: str, named: list[Name]) -> list[Name]:
     """`named` and the names that are ordinary words, where no other name is."""
-    taken = [(n.start, n.end) for n in named]
-    extra = []
-    for match in re.finditer(r"(?<![\w.])(?:mit|isc|bsd|zlib|0bsd|apache|unlicense|wtfpl)(?![\w.])", words):
-        if any(a < match.end() and match.start() < b for a, b in taken):
-            continue
-        after = words[match.end() : match.end() + 20]
-        if re.match(
-            r" (?:course|press|media|lab|university|students?|open|scheme|technology|foundation|commons|project|http|spark|kafka|arrow|ant|maven|tomcat|system|systems|socket|unix|compression|style|header|library)\b",
-            after,
-        ):
-            continue
-        expression = _SHORT[match[0]]
-        if expression:
-            extra.append(Name(expression, match.start(), match.end()))
-    return sorted([*named, *extra], key=lambda n: n.start)
+    joined: list[Name] = []
+    number = 0
+    for match in _ORDINARY.finditer(words):
+        while number < len(named) and named[number].start < match.start():
+            joined.append(named[number])
+            number += 1
+        taken = joined and joined[-1].end > match.start() or number < len(named) and named[number].start < match.end()
+        if not taken and not _NO_LICENSE.match(words, match.end()):
+            joined.append(Name(_SHORT[match[0]], match.start(), match.end()))
+    return joined + named[number:]
 
 
 def _stated(words: str, group: list[Name]) -> Notice | None:
@@ -360,8 +363,7 @@ def _stated(words: str, group: list[Name]) -> Notice | None:
             break
     end = group[-1].end
     if lead is None:
-        trailing = re.match(r"(?: or later| only)? ?(?:licensed|licenced)\b", words[end:])
-        if not (re.search(r" licensed$", words[group[0].start : end]) or trailing):
+        if not (words[group[0].start : end].endswith(" licensed") or _TRAILING.match(words, end)):
             return None
         start = group[0].start
         phrase = words[start:end]
@@ -393,6 +395,7 @@ def _stated(words: str, group: list[Name]) -> Notice | None:
     return Notice(normal or joined, start, end, rule, 0.95)
 
 
+_TRAILING = re.compile(r"(?: or later| only)? licensed\b| (?:please )?see (?:the )?(?:file )?(?:licen[cs]e|copying)")
 _VERBS = re.compile(
     r"\b(?:licensed|relicensed|licensing|released|distributed|redistributed|distribute|redistribute|available|provided|published|covered|"
     r"offered|governed|open sourced|opensourced|shared|issued|modify|modified|used|copied|use|made|supplied|contributed|dedicated|protected|subject|under|license|is|are|uses|dual)\b"
@@ -400,11 +403,14 @@ _VERBS = re.compile(
 
 
 def _references(words: str, stated: list[Notice]) -> Iterator[Notice]:
+    """Pointers to licence files that stand far from every statement."""
+    starts = [n.start for n in stated]
     for match in _REFERENCE.finditer(words):
         before = words[max(0, match.start() - 160) : match.start("file")]
         if not _LINKED.search(before):
             continue
-        if any(n.start - 200 <= match.start() <= n.end + 200 for n in stated):
+        at = bisect_right(starts, match.start() + 200)
+        if at and match.start() <= stated[at - 1].end + 200:
             continue
         either = _EITHER.search(words, max(0, match.start() - 120), match.end() + 20)
         yield Notice(REFERENCE, match.start(), match.end(), "reference-either" if either else "reference", 0.8)

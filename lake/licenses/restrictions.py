@@ -57,8 +57,6 @@ _TAKEN = frozenset(
 )
 _LONG = 10  # words added in one place that are more than a name; "the University of California, Berkeley" has five
 
-_SENTENCE = re.compile(r"(?<=[.!?:;])\s+|\n\s*\n|\n(?=[ \t]*(?:[-*•]|\d+[.)]|\([a-z0-9]\))[ \t])")
-
 
 def named(said: Said) -> list[Finding]:
     """Restrictions with a name of their own, of which a mention is enough."""
@@ -75,20 +73,13 @@ def outside(said: Said) -> list[Finding]:
     found = named(said)
     if found:
         return found
-    match = _RESTRICTS.search(said.words)
-    return [] if match is None else _sentences(said)
-
-
-def _sentences(said: Said) -> list[Finding]:
-    found = []
     for match in _RESTRICTS.finditer(said.words):
         around = said.words[max(0, match.start() - 200) : match.end() + 200]
         if _HARMLESS.search(around):
             continue
         a, b = said.place(match.start(), match.end())
-        found.append(Finding(ADDED, a, b, 0.7, f"restriction:{match[0][:60]}"))
-        break
-    return found
+        return [Finding(ADDED, a, b, 0.7, f"restriction:{match[0][:60]}")]
+    return []
 
 
 def inside(counted: Words, match: Match) -> list[Finding]:

@@ -155,7 +155,7 @@ def _entries() -> Iterator[Known]:
             if name == "LGPL-3.0-only":  # SPDX has the GPL behind it, which is a text of its own
                 text = text[: text.index("GNU GENERAL PUBLIC LICENSE", 2000)]
             for part, body in _bodies(text) if kind == "text" else ((kind, text),):
-                found = words(_without_title(body))
+                found = words(_without_title(body) if kind == "text" else body)
                 if len(found) < (_ROW if part != "tail" else _SHORT):
                     continue
                 whole = _span_hash(_prefix(found.hashes), 0, len(found))
