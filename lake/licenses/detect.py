@@ -139,7 +139,7 @@ def _prose(text: str, regions: list[tuple[int, int]], *, whole: bool) -> Iterato
         piece = text[start:end]
         counted = words(piece)
         matched = texts.matches(counted)
-        yield from _matches(counted, matched, start, strict=whole)
+        yield from _matches(counted, matched, start)
         for a, b in _uncovered(counted, matched, len(piece)):
             said = say(piece, a, b)
             for notice in notices(said.words):
@@ -172,21 +172,21 @@ def _uncovered(counted: Words, matched: list[texts.Match], size: int) -> Iterato
         yield at, size
 
 
-def _matches(counted: Words, matched: list[texts.Match], start: int, *, strict: bool) -> Iterator[Finding]:
+def _matches(counted: Words, matched: list[texts.Match], start: int) -> Iterator[Finding]:
     for match in matched:
         a, b = int(counted.starts[match.start]), int(counted.ends[match.end - 1])
         known = match.known
-        if known.kind == "tail":
-            continue
-        if known.kind == "exception":
-            yield Finding(known.spdx, start + a, start + b, match.score, f"exception:{known.spdx}")
-            continue
         added = restrictions.inside(counted, match)
-        expression = known.spdx
-        for extra in dict.fromkeys(f.spdx for f in added):
-            expression += f" AND {extra}"
-        yield Finding(expression, start + a, start + b, round(match.score, 4), f"{known.kind}:{known.name}")
-        yield from _shifted(added, start)
+        if known.kind == "tail":
+            yield from _shifted([f for f in added if not f.rule.startswith("removed:")], start)
+        elif known.kind == "exception":
+            yield Finding(known.name, start + a, start + b, round(match.score, 4), f"exception:{known.name}")
+        else:
+            expression = known.name
+            for extra in dict.fromkeys(f.spdx for f in added):
+                expression += f" AND {extra}"
+            yield Finding(expression, start + a, start + b, round(match.score, 4), f"{known.kind}:{known.name}")
+            yield from _shifted(added, start)
 
 
 def _license_file(text: str, tags: list[Finding]) -> list[Finding]:

@@ -9,8 +9,9 @@ import configparser
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from email.parser import HeaderParser
+from types import MappingProxyType
 from typing import Any
 
 from .. import spdx
@@ -322,8 +323,11 @@ _DEP5_NAMES = {
 }  # fmt: skip
 
 
-def dep5_expression(stated: str) -> str | None:
-    """The first line of a License field (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/) in SPDX."""
+def dep5_expression(stated: str, bodies: Mapping[str, str] = MappingProxyType({})) -> str | None:
+    """The first line of a License field (https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/) in SPDX.
+
+    bodies: the licence texts of the file by the names it gives them, for names that are its own.
+    """
     choices = []
     for choice in re.split(r",?\s+or\s+|\s*\|\s*", stated.strip(), flags=re.IGNORECASE):
         parts = []
@@ -331,6 +335,8 @@ def dep5_expression(stated: str) -> str | None:
             name, _, exception = part.partition(" with ")
             name = re.sub(r"^[( ]+|[) ]+$", "", name)
             expression = _DEP5_NAMES.get(name.lower()) or spdx.normalize(re.sub(r"(\d)\.0\.0\b", r"\1.0", name))
+            if expression is None and part in bodies:
+                expression = _of_text(bodies[part])
             if expression is None:
                 return None
             if exception:
@@ -341,6 +347,20 @@ def dep5_expression(stated: str) -> str | None:
     return spdx.normalize(" OR ".join(f"({c})" for c in choices))
 
 
+def _of_text(body: str) -> str | None:
+    """The licences whose texts `body` holds, None if it holds others or more."""
+    from .texts import matches
+    from .tokens import words
+
+    counted = words(body)
+    found = [m for m in matches(counted) if m.known.kind in {"text", "header"}]
+    covered = sum(m.end - m.start for m in found)
+    if not found or covered < 0.8 * len(counted) or any(m.score < _LIKE for m in found):
+        return None
+    return " AND ".join(dict.fromkeys(m.known.name for m in found))
+
+
+_LIKE = 0.9  # share of a text's words; a stanza's text is whole, so what is less alike is another licence
 _DEP5_EXCEPTIONS = {
     "font": "Font-exception-2.0", "classpath": "Classpath-exception-2.0", "openssl": "openvpn-openssl-exception",
     "autoconf": "Autoconf-exception-generic", "bison": "Bison-exception-2.2", "libtool": "Libtool-exception",
@@ -349,13 +369,16 @@ _DEP5_EXCEPTIONS = {
 
 
 def _dep5(text: str) -> Iterator[Finding]:
+    bodies: dict[str, str] = {}
+    for named in re.finditer(r"^License:[ \t]*(\S[^\n]*)\n((?:[ \t]+[^\n]*\n?)+)", text, re.MULTILINE | re.IGNORECASE):
+        bodies.setdefault(named[1].strip(), re.sub(r"^ \.$", "", named[2], flags=re.MULTILINE))
     for paragraph in re.finditer(r"(?:^[^\n]*\S[^\n]*\n?)+", text, re.MULTILINE):
         files = re.search(r"^Files:[ \t]*((?:[^\n]*(?:\n[ \t]+[^\n]+)*))", paragraph[0], re.MULTILINE | re.IGNORECASE)
         stated = re.search(r"^License:[ \t]*([^\n]*)", paragraph[0], re.MULTILINE | re.IGNORECASE)
         if not files or not stated or not stated[1].strip():
             continue
         start = paragraph.start() + stated.start(1)
-        expression = dep5_expression(stated[1][:500])
+        expression = dep5_expression(stated[1][:500], bodies)
         globs = " ".join(files[1].replace(",", " ").split())
         score = 0.95 if expression else 0.5
         yield Finding(expression or UNKNOWN, start, start + len(stated[1]), score, f"dep5:{globs}")

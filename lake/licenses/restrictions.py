@@ -5,6 +5,7 @@ there is much that restricts nothing (credits, titles, third parties); there it 
 """
 
 import re
+from bisect import bisect_left
 
 from .findings import ADDED, COMMONS_CLAUSE, NON_COMMERCIAL, Finding
 from .notices import Said, say
@@ -42,7 +43,7 @@ _HARMLESS = re.compile(
     r"\bnames? .{0,120}\b(?:shall|may|must|can) not be used (?:in (?:any )?(?:advertising|publicity)|to (?:endorse|promote|advertise))|"
     r"\bused (?:in advertising|to endorse|in publicity)\b|\badvertising or otherwise to promote\b|"
     r"\bthese (?:requirements|conditions) apply to the modified work|trademark|"
-    r"verbatim copies of this license document|"
+    r"creative commons|verbatim copies of this license document|"
     r"everyone is permitted to copy and distribute verbatim"
 )
 # Words that change what a sentence of a licence means, however few are added or taken away.
@@ -98,10 +99,14 @@ def inside(counted: Words, match: Match) -> list[Finding]:
         long = end - start >= _LONG and not _names(counted.text[a:b])
         if _TURNING.intersection(own) or (long and (match.known.kind != "header" or _RESTRICTS.search(said.words))):
             found.append(Finding(ADDED, a, b, 0.8, f"added:{said.words[:60]}"))
+    first, last = int(counted.starts[match.start]), int(counted.ends[match.end - 1])
+    for a, b in counted.statements[bisect_left(counted.statements, (first, 0)) :]:
+        if a >= last:
+            break
+        found += outside(say(counted.text, a, b))
     for gone in match.missing:
         if _TAKEN.intersection(gone) and not _replaced(gone, match, counted):
-            a, b = int(counted.starts[match.start]), int(counted.ends[match.end - 1])
-            found.append(Finding(ADDED, a, b, 0.8, f"removed:{' '.join(gone)[:60]}"))
+            found.append(Finding(ADDED, first, last, 0.8, f"removed:{' '.join(gone)[:60]}"))
     return found
 
 
@@ -112,7 +117,10 @@ def _spelling(own: list[str], match: Match) -> bool:
 
 
 _ENDORSING = re.compile(r"\bneither the name|\bnor the names|\bendorse or promote|\bin advertising|\bthe names? of\b")
-_LIMITS = frozenset("only except unless without commercial must shall".split())
+_LIMITS = frozenset(
+    """only except excluding unless without commercial noncommercial non must shall cannot prohibited forbidden restricted
+    military evil fee pay payment royalty sell""".split()
+)
 
 
 def _endorsing(counted: Words, match: Match, start: int, end: int) -> bool:

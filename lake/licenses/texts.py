@@ -47,13 +47,12 @@ _TITLE_WORDS = 14
 
 @dataclass(frozen=True)
 class Known:
-    """One known text: its words, and what holds where it is found. kind: text, header, exception, or tail.
+    """One known text: its words, and the id of its licence or exception. kind: text, header, exception, or tail.
 
     A tail is what a text says after its terms, on how to apply them: an example, no statement.
     """
 
     name: str
-    spdx: str
     kind: str
     words: Words
     rows: Hashes = field(repr=False)
@@ -107,20 +106,13 @@ def data() -> dict[str, object]:
     return loaded
 
 
-def _current(name: str) -> str | None:
-    """The id that stands for a text with this id, None if another one does."""
-    if name in _REPLACED:
-        return None
-    expression = spdx.normalize(name)
-    if expression is None or expression != name:
-        return expression if expression and " " not in expression and expression == name else None
-    # Texts that are the same whatever their holder chose.
-    if re.search(r"-or-later$|-(?:no-)?invariants-|-no-copyleft-exception$|-RFN$|-Combined-Work", name):
-        return None
-    return name
+def _current(name: str) -> bool:
+    """Whether an id stands for its text: it is no old id, and no other id has the same text."""
+    return spdx.normalize(name) == name and not _SAME.search(name)
 
 
-_REPLACED = frozenset({"StandardML-NJ"})
+# The same text as another id, told apart by what its users say of it.
+_SAME = re.compile(r"-or-later$|-(?:no-)?invariants-|-no-copyleft-exception$|-RFN$|-Combined-Work|^StandardML-NJ$")
 
 
 def _bodies(text: str) -> Iterator[tuple[str, str]]:
@@ -133,35 +125,71 @@ def _bodies(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _without_title(text: str) -> str:
-    """A text from its first line that is no title: a title is a short line without a full stop."""
-    lines = text.splitlines(keepends=True)
-    for number, line in enumerate(lines):
-        counted = len(line.split())
-        if counted > _TITLE_WORDS or (counted and re.search(r"[.;:,]\s*$", line) and not re.match(r"\s*copyright", line, re.I)):
-            rest = "".join(lines[number:])
+    """A text from its first paragraph that is no title: one of short lines, none of which ends as a sentence does."""
+    paragraphs = re.split(r"(\n[ \t]*\n)", text)
+    for number in range(0, len(paragraphs), 2):
+        lines = [line for line in paragraphs[number].splitlines() if line.strip()]
+        title = all(
+            len(line.split()) <= _TITLE_WORDS and (not re.search(r"[.;:,]\s*$", line) or re.match(r"\s*copyright", line, re.I))
+            for line in lines
+        )
+        if not title:
+            rest = "".join(paragraphs[number:])
             return rest if len(rest) > len(text) // 2 else text
     return text
 
 
-def _entries() -> Iterator[Known]:
+# Wordings as common as SPDX's own, which has a holder's name where most have "the author".
+_AUTHOR = "THE AUTHOR"
+_VARIANTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
+    ("ISC", (("ISC DISCLAIMS", f"{_AUTHOR} DISCLAIMS"), ("SHALL ISC BE", f"SHALL {_AUTHOR} BE"))),
+    ("ISC", (("ISC DISCLAIMS", f"{_AUTHOR} DISCLAIMS"), ("SHALL ISC BE", f"SHALL {_AUTHOR} BE"), ("and/or distribute", "and distribute"))),
+    ("ISC", (("and/or distribute", "and distribute"),)),
+    ("BSD-2-Clause", (("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", f"{_AUTHOR} AND CONTRIBUTORS"), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", f"{_AUTHOR} OR CONTRIBUTORS"))),
+    ("BSD-2-Clause", (("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", _AUTHOR), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", _AUTHOR))),
+    ("BSD-3-Clause", (("Neither the name of the copyright holder nor the names of its contributors may be", "The name of the author may not be"), ("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", _AUTHOR), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", _AUTHOR))),
+    ("BSD-3-Clause", (("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", "THE REGENTS AND CONTRIBUTORS"), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", "THE REGENTS OR CONTRIBUTORS"), ("copyright holder nor", "University nor"))),
+    ("BSD-3-Clause", (("THE COPYRIGHT HOLDER OR CONTRIBUTORS", "THE COPYRIGHT OWNER OR CONTRIBUTORS"),)),
+    ("MIT", (("this permission notice shall", "this permission notice (including the next paragraph) shall"),)),
+    ("X11", (("X Window System is a trademark of X Consortium, Inc.", ""),)),
+)  # fmt: skip
+
+
+def _variants(texts: dict[str, str]) -> Iterator[tuple[str, str]]:
+    for name, changes in _VARIANTS:
+        text = texts[name]
+        for old, new in changes:
+            text, changed = re.subn(r"\s+".join(map(re.escape, old.split())), new, text)
+            if not changed:
+                raise LookupError(f"licence_texts.json.xz: {name} does not say {old!r}")
+        yield name, text
+
+
+def _parts() -> Iterator[tuple[str, str, str]]:
+    """Kind, name and text of everything that is known; tails last, as some are headers."""
     loaded = data()
     texts, exceptions, headers = (dict(loaded[key]) for key in ("texts", "exceptions", "headers"))  # type: ignore[call-overload]
+    texts["LGPL-3.0-only"] = texts["LGPL-3.0-only"][: texts["LGPL-3.0-only"].index("GNU GENERAL PUBLIC LICENSE", 2000)]
+    current = [(name, text) for name, text in texts.items() if _current(name)]
+    for name, text in current:
+        yield from (("text", name, body) for part, body in _bodies(text) if part == "text")
+    yield from (("text", name, text) for name, text in _variants(texts))
+    yield from (("exception", name, text) for name, text in exceptions.items())
+    yield from (("header", name, text) for name, text in headers.items() if _current(name))
+    for name, text in current:
+        yield from (("tail", name, body) for part, body in _bodies(text) if part == "tail")
+
+
+def _entries() -> Iterator[Known]:
     seen: set[int] = set()
-    for kind, table in (("text", texts), ("exception", exceptions), ("header", headers)):
-        for name, text in table.items():
-            expression = name if kind == "exception" else _current(name)
-            if expression is None:
-                continue
-            if name == "LGPL-3.0-only":  # SPDX has the GPL behind it, which is a text of its own
-                text = text[: text.index("GNU GENERAL PUBLIC LICENSE", 2000)]
-            for part, body in _bodies(text) if kind == "text" else ((kind, text),):
-                found = words(_without_title(body) if kind == "text" else body)
-                if len(found) < (_ROW if part != "tail" else _SHORT):
-                    continue
-                whole = _span_hash(_prefix(found.hashes), 0, len(found))
-                if whole not in seen:
-                    seen.add(whole)
-                    yield Known(name, expression, part, found, shingles(found.hashes, _ROW), whole)
+    for kind, name, text in _parts():
+        found = words(_without_title(text) if kind == "text" else text)
+        if len(found) < (_SHORT if kind == "tail" else _ROW):
+            continue
+        whole = _span_hash(_prefix(found.hashes), 0, len(found))
+        if whole not in seen:
+            seen.add(whole)
+            yield Known(name, kind, found, shingles(found.hashes, _ROW), whole)
 
 
 @cache

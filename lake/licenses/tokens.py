@@ -40,12 +40,16 @@ _SIGN = re.compile(r"(?:\([cC]\)|©)\s*\d{4}|©\s*[A-Z<\[]")
 
 @dataclass(frozen=True)
 class Words:
-    """The words of `text`: hashes, and the characters [starts[i], ends[i]) each stands at."""
+    """The words of `text`: hashes, and the characters [starts[i], ends[i]) each stands at.
+
+    statements: the characters of copyright statements, whose words are left out.
+    """
 
     text: str
     hashes: Hashes
     starts: Places
     ends: Places
+    statements: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.hashes)
@@ -150,8 +154,8 @@ def words(text: str) -> Words:
     keep = hashes != 0
     keep &= ~_markers(plain, starts, ends)
     _drop_reserved(hashes, keep)
-    _drop_statements(plain, hashes, starts, keep)
-    return Words(text, hashes[keep], starts[keep], ends[keep])
+    statements = _drop_statements(plain, hashes, starts, keep)
+    return Words(text, hashes[keep], starts[keep], ends[keep], statements)
 
 
 def _bytes(text: str) -> NDArray[np.uint8]:
@@ -184,8 +188,9 @@ def _drop_reserved(hashes: Hashes, keep: NDArray[np.bool_]) -> None:
             keep[place : place + 3] = False
 
 
-def _drop_statements(text: str, hashes: Hashes, starts: Places, keep: NDArray[np.bool_]) -> None:
-    """Leave out copyright statements, to the end of their line."""
+def _drop_statements(text: str, hashes: Hashes, starts: Places, keep: NDArray[np.bool_]) -> tuple[tuple[int, int], ...]:
+    """Leave out copyright statements, to the end of their line, and tell where they stand."""
+    found: list[tuple[int, int]] = []
     said = (hashes == word_hash("copyright")) | (hashes == word_hash("copyrights")) | (hashes == word_hash("c"))
     end = -1
     for place in np.flatnonzero(said).tolist():
@@ -204,6 +209,8 @@ def _drop_statements(text: str, hashes: Hashes, starts: Places, keep: NDArray[np
         end = len(text) if line_end < 0 else line_end
         end = min(end, _sentence_end(text, start, end))
         keep[place : int(np.searchsorted(starts, end))] = False
+        found.append((start, end))
+    return tuple(found)
 
 
 def _named(text: str, start: int, window: str) -> bool:
@@ -215,14 +222,18 @@ def _named(text: str, start: int, window: str) -> bool:
 
 
 # A statement may share its line with what it does not belong to, in texts of one line.
-_LONG_STATEMENT = 200
-_FOLLOWED = re.compile(r"(?:[Aa]ll [Rr]ights [Rr]eserved\.?|\.)\s+(?=Permission|Redistribution|Licensed|This|Use|The above|Everyone)")
+_LONG_STATEMENT = 120
+_FOLLOWED = re.compile(
+    r"(?:[Aa]ll [Rr]ights [Rr]eserved\.?|[.>\]]|\s)\s*(?=(?:Permission (?:is|to)|Redistribution and|Licensed under|This (?:program|library|file|software|"
+    r"code|source|work|is)|Use of this|Use,|The (?:above|contents|MIT|licenses)|Everyone is|(?:Distributed|Released) under|All code|You may|By obtaining|Preamble|"
+    r"PERMISSION (?:IS|TO)|REDISTRIBUTION AND|EVERYONE IS|LICENSED UNDER|PREAMBLE|THIS (?:PROGRAM|SOFTWARE|IS))\b)"
+)
 
 
 def _sentence_end(text: str, start: int, end: int) -> int:
     if found := _FOLLOWED.search(text, start, min(end, start + 1000)):
         return found.end()
-    return end if end - start <= _LONG_STATEMENT else start + _LONG_STATEMENT
+    return min(end, start + _LONG_STATEMENT) if end - start > 2 * _LONG_STATEMENT else end
 
 
 def shingles(hashes: Hashes, length: int) -> Hashes:

