@@ -1,14 +1,14 @@
 """Licence detection against ScanCode: `python -m bench.licenses [--json] [--scancode PYTHON] [--verbose]`.
 
 Accuracy: licence files of the installed Python distributions whose METADATA declares a licence that can be read, and of
-the npm packages under node_modules folders. Declared and found are compared as sets of licences per package (all of its
-licence files together): "only" and "or later" count as one, as do BSD variants where only "BSD" is declared, and what a
-licence file has beyond its known text does not count. Each tool is asked for the same files, in the same order.
+the npm packages under node_modules folders. Declared and found are compared as sets of licences per package, all of
+its licence files together. "Only" and "or later" count as one, and BSD variants as one where only "BSD" is declared;
+what a licence file has beyond its known text does not count. Each tool reads the same files in the same order.
 
-Speed: milliseconds a licence file, and a source file (5,000 of the environment, every n-th so that all packages are
-in); ScanCode reads a sample of the latter. ScanCode is no dependency: PYTHON is an interpreter with
-`pip install scancode-toolkit==32.5.0 pluggy==1.6.0` (with pluggy 1.7 it finds no plugins); without it the peer's columns
-are those of the detector alone.
+Speed: milliseconds of processor time a licence file, and a source file (5,000 of the environment, every n-th so that
+all packages are in); ScanCode reads a sample of the latter. ScanCode is no dependency: PYTHON is an interpreter with
+`pip install scancode-toolkit==32.5.0 pluggy==1.6.0` (with pluggy 1.7 it finds no plugins); without it the peer's
+column is empty.
 """
 
 import argparse
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from email.parser import HeaderParser
 from importlib.metadata import PathDistribution
 from pathlib import Path
-from time import perf_counter
+from time import process_time
 
 from codelake.lake import encodings, spdx
 from codelake.lake.blobs import is_binary
@@ -31,7 +31,6 @@ from codelake.lake.licenses.findings import base, keys
 from codelake.lake.sources.declared import in_core_metadata, in_package_json
 
 from . import Figure, show
-from .language import real_files
 
 SOURCE_FILES = 5000
 PEER_SOURCE_FILES = 60
@@ -46,9 +45,9 @@ get_index()
 get_licenses(__file__)
 out = []
 for path in json.load(open(sys.argv[1])):
-    started = time.perf_counter()
+    started = time.process_time()
     found = get_licenses(path).get("detected_license_expression_spdx")
-    out.append([found, time.perf_counter() - started])
+    out.append([found, time.process_time() - started])
 json.dump(out, open(sys.argv[2], "w"))
 """
 
@@ -93,7 +92,15 @@ def licenses_of(text: str | None) -> set[str]:
     ours = {"LicenseRef-AdditionalTerms", "LicenseRef-unknown-reference"}
     found = {base(k) for k in keys(text or "") if k not in ours}
     # What the two tools say where a text is not (only) a licence.
-    return {k for k in found if not re.match(r"LicenseRef-scancode-(?:unknown-license-reference|free-unknown|warranty|dco|generic-cla|other-permissive|proprietary-license$)", k)}
+    return {
+        k
+        for k in found
+        if not re.match(
+            r"LicenseRef-scancode-(?:unknown-license-reference|free-unknown|warranty|dco|generic-cla|"
+            r"other-permissive|proprietary-license$)",
+            k,
+        )
+    }
 
 
 # Python's licence is a stack of five of which PSF-2.0 is the first; its packages declare that one.
@@ -122,9 +129,9 @@ def ours(paths: list[Path]) -> tuple[list[str | None], list[float]]:
     found, seconds = [], []
     for path in paths:
         text = read(path)
-        started = perf_counter()
+        started = process_time()
         found.append(expression(detect(str(path), text)))
-        seconds.append(perf_counter() - started)
+        seconds.append(process_time() - started)
     return found, seconds
 
 
@@ -147,13 +154,11 @@ def source_files(count: int) -> list[Path]:
         p
         for root in dict.fromkeys([*roots, *extra])
         for p in sorted(root.rglob("*"))
-        if p.suffix in {".py", ".pyi", ".h", ".hpp", ".c", ".cpp", ".js", ".ts", ".css", ".pyx", ".cuh", ".rs", ".go", ".sh"}
+        if p.suffix
+        in {".py", ".pyi", ".h", ".hpp", ".c", ".cpp", ".js", ".ts", ".css", ".pyx", ".cuh", ".rs", ".go", ".sh"}
     ]
-    picked = []
-    for path in found[:: max(1, len(found) // (2 * count))]:
-        if path.is_file() and path.stat().st_size < 1 << 20 and not is_binary(path.read_bytes()):
-            picked.append(path)
-    return picked[:count]
+    some = found[:: max(1, len(found) // (2 * count))]
+    return [p for p in some if p.is_file() and p.stat().st_size < 1 << 20 and not is_binary(p.read_bytes())][:count]
 
 
 def measure(cases: list[Case], python: str | None, *, verbose: bool) -> list[Figure]:
@@ -178,17 +183,43 @@ def measure(cases: list[Case], python: str | None, *, verbose: bool) -> list[Fig
     peer_source = peers(python, sample)[1] if python else [float("nan")]
     peer_name = "scancode"
     return [
-        Figure(bench="licenses", figure=f"packages right, of {len(cases)} ({len(paths)} files)", value=good, unit="", peer=peer_name, peer_value=peer_good or 1e-9),
-        Figure(bench="licenses", figure="a licence file", value=1e3 * sum(seconds) / len(seconds), unit="ms", peer=peer_name, peer_value=1e3 * sum(their_seconds) / len(their_seconds)),
-        Figure(bench="licenses", figure=f"a source file ({len(sources)}, peer {len(sample)})", value=1e3 * sum(source_seconds) / len(source_seconds), unit="ms", peer=peer_name, peer_value=1e3 * sum(peer_source) / len(peer_source)),
-    ]  # fmt: skip
+        Figure(
+            bench="licenses",
+            figure=f"packages right, of {len(cases)} ({len(paths)} files)",
+            value=good,
+            unit="",
+            peer=peer_name,
+            peer_value=peer_good or 1e-9,
+        ),
+        Figure(
+            bench="licenses",
+            figure="a licence file",
+            value=1e3 * sum(seconds) / len(seconds),
+            unit="ms",
+            peer=peer_name,
+            peer_value=1e3 * sum(their_seconds) / len(their_seconds),
+        ),
+        Figure(
+            bench="licenses",
+            figure=f"a source file ({len(sources)}, peer {len(sample)})",
+            value=1e3 * sum(source_seconds) / len(source_seconds),
+            unit="ms",
+            peer=peer_name,
+            peer_value=1e3 * sum(peer_source) / len(peer_source),
+        ),
+    ]
 
 
 def all_cases(extra: list[Path]) -> list[Case]:
     """Cases of this environment, of npm where it is installed, and of the folders in `extra`."""
     folders = [Path(p) for p in dict.fromkeys([sysconfig.get_paths()["purelib"], *sys.path]) if p.endswith("-packages")]
     cases = [case for folder in [*folders, *extra] if folder.is_dir() for case in python_cases(folder)]
-    nodes = [Path("/usr/lib/node_modules/npm/node_modules"), Path("/usr/local/lib/node_modules/npm/node_modules"), Path("node_modules"), *extra]
+    nodes = [
+        Path("/usr/lib/node_modules/npm/node_modules"),
+        Path("/usr/local/lib/node_modules/npm/node_modules"),
+        Path("node_modules"),
+        *extra,
+    ]
     cases += [case for folder in nodes if folder.is_dir() for case in node_cases(folder)]
     return list({(case.name, case.declared): case for case in cases}.values())
 
@@ -198,7 +229,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     parser.add_argument("--scancode", help="Python of an environment with ScanCode")
-    parser.add_argument("--folder", type=Path, action="append", default=[], help="another site-packages or node_modules")
+    parser.add_argument(
+        "--folder", type=Path, action="append", default=[], help="another site-packages or node_modules"
+    )
     parser.add_argument("--verbose", action="store_true", help="print what either tool got wrong")
     options = parser.parse_args()
     show(measure(all_cases(options.folder), options.scancode, verbose=options.verbose), as_json=options.json)

@@ -1,10 +1,10 @@
 """Whether code under one licence may go into a work under another: `check`.
 
-The table is the compatibility matrix of OSADL (`data/licence_compatibility.csv`, CC-BY-4.0; its reading of 111 licences:
-https://www.osadl.org/Access-to-raw-data.oss-compliance-raw-data-access.0.html). It has a direction: MIT code may go into
-a work under the GPL, GPL code not into one under MIT. What it does not know is unknown here, except that what may not be
-used commercially, or not be used at all without more, cannot go into a work that anyone may use. This is a table, not
-legal advice.
+The table is the compatibility matrix of OSADL (`data/licence_compatibility.csv`, CC-BY-4.0), its reading of 111
+licences: https://www.osadl.org/Access-to-raw-data.oss-compliance-raw-data-access.0.html. It has a direction: MIT code
+may go into a work under the GPL, GPL code not into one under MIT. What it does not know is unknown here, except that what may
+not be used commercially, or not be used at all without more, cannot go into a work that anyone may use. This is a
+table, not legal advice.
 """
 
 import csv
@@ -59,10 +59,10 @@ def _matrix() -> dict[str, dict[str, str]]:
 
 
 def check(expression: str, into: str) -> Verdict:
-    """Whether code under `expression` may go into a work released under `into`, both as SPDX or as people write it.
+    """Whether code under `expression` may go into a work under `into`, both as SPDX or as people write it.
 
-    Of the sides of an OR the best counts, of an AND the worst. A work offered under a choice of licences must be fit for
-    each of them. Raises QueryError for what cannot be read.
+    Of the sides of an OR the best counts, of an AND the worst. A work offered under a choice of licences must be fit
+    for each of them. Raises QueryError for what cannot be read.
     """
     inbound, outbound = _read(expression), _read(into)
     answer, chosen, reasons = _node(spdx.tree(inbound), sorted(set(_leaves(spdx.tree(outbound)))))
@@ -74,7 +74,7 @@ def _read(text: str) -> str:
     if found is None:
         raise QueryError(
             f"license check: cannot read {text!r} as a licence; write an SPDX expression (https://spdx.org/licenses), "
-            "for example \"MIT OR GPL-3.0-only\""
+            'for example "MIT OR GPL-3.0-only"'
         )
     return found
 
@@ -108,11 +108,20 @@ def _pair(inbound: str, outbound: str) -> Reason:
     if said:
         answer = _ANSWERS[said]
         if answer == "incompatible" and " WITH " in inbound and inbound not in (row or {}):
-            return Reason(inbound, outbound, "unknown", f"without its exception incompatible ({SOURCE}); not in the table with it")
+            return Reason(
+                inbound, outbound, "unknown", f"without its exception incompatible ({SOURCE}); not in the table with it"
+            )
         return Reason(inbound, outbound, answer, f"{SOURCE} says {said}")
     kind, open_kind = spdx.license_type(inbound), spdx.license_type(outbound)
-    if kind in {"non-commercial", "proprietary"} and open_kind in {"public-domain", "permissive", "weak-copyleft", "copyleft"}:
-        return Reason(inbound, outbound, "incompatible", f"{inbound} is {kind}: it withholds uses that {outbound} grants")
+    if kind in {"non-commercial", "proprietary"} and open_kind in {
+        "public-domain",
+        "permissive",
+        "weak-copyleft",
+        "copyleft",
+    }:
+        return Reason(
+            inbound, outbound, "incompatible", f"{inbound} is {kind}: it withholds uses that {outbound} grants"
+        )
     if kind == "public-domain":
         return Reason(inbound, outbound, "compatible", f"{inbound} is public domain: it asks for nothing")
     missing = " and ".join(n for n in (inbound, outbound) if n not in matrix and _plain(n) not in matrix)
@@ -121,4 +130,4 @@ def _pair(inbound: str, outbound: str) -> Reason:
 
 def _plain(name: str) -> str:
     """A licence without its exception, which only adds permissions."""
-    return name.split(" WITH ")[0]
+    return name.partition(" WITH ")[0]

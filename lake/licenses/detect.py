@@ -24,7 +24,8 @@ _TAG = re.compile(r"SPDX-License-Identifier:[ \t]*([^\n\r]{1,400})")
 _TAG_END = re.compile(r"\*/|-->|--%>|\*\)|\"|'|#}|%}|\|#|]]|\\n|[;,`<>]|[ \t]#+[ \t]*$|[ \t]*$")
 _IGNORED = re.compile(r"REUSE-IgnoreStart.*?(?:REUSE-IgnoreEnd|\Z)", re.DOTALL)
 _LABEL = re.compile(
-    r"^(?P<lead>[ \t*#/;%!|>\"'.{-]{0,40})(?P<at>@|__|\\|:)?(?P<key>[Ll][Ii][Cc][Ee][Nn][CcSs][Ee])(?:__|d under)?:?[\"']?"
+    r"^(?P<lead>[ \t*#/;%!|>\"'.{-]{0,40})(?P<at>@|__|\\|:)?(?P<key>[Ll][Ii][Cc][Ee][Nn][CcSs][Ee])(?:__|"
+    r"d under)?:?[\"']?"
     r"[ \t]{0,8}[:= \t][ \t]{0,8}[\"'`]?(?P<value>[^\n\r]{2,120})",
     re.MULTILINE,
 )
@@ -35,8 +36,8 @@ def detect(path: str, text: str) -> list[Finding]:
 
     Offsets count characters of `text`, end exclusive. What a licence's text has beyond its known words is a finding of
     its own: `LicenseRef-AdditionalTerms` (or -NonCommercial, -Commons-Clause), and the licence's own finding says so:
-    `MIT AND LicenseRef-AdditionalTerms`. A licence file of unknown terms gives `LicenseRef-Unknown`; "see LICENSE" gives
-    `LicenseRef-unknown-reference`. A text without any gives an empty list; no text raises.
+    `MIT AND LicenseRef-AdditionalTerms`. A licence file of unknown terms gives `LicenseRef-Unknown`; "see LICENSE"
+    gives `LicenseRef-unknown-reference`. A text without any gives an empty list; no text raises.
     """
     role = paths.role(path)
     found = list(_tags(text))
@@ -90,7 +91,9 @@ def _tags(text: str) -> Iterator[Finding]:
             yield Finding(UNKNOWN, match.start(), end, 0.5, f"tag:unknown:{value}")
 
 
-_NO_NAMES = frozenset({"none", "noassertion", "identifier", "expression", "license", "unknown", "spdx", "string", "str"})
+_NO_NAMES = frozenset(
+    {"none", "noassertion", "identifier", "expression", "license", "unknown", "spdx", "string", "str"}
+)
 
 
 def _regions(text: str) -> list[tuple[int, int]]:
@@ -208,14 +211,21 @@ def _license_file(text: str, tags: list[Finding]) -> list[Finding]:
 
 
 _HEADING = re.compile(
-    r"^(?:(?P<marks>#{1,6})[ \t]*(?P<title>[^\n]{1,100})|(?P<under>[^\n]{2,100})\n[=\-~^\"*+]{3,}[ \t]*$|(?P<wiki>=+)[ \t]*(?P<wtitle>[^\n=]{1,80}=+))",
+    r"^(?:(?P<marks>#{1,6})[ \t]*(?P<title>[^\n]{1,100})|(?P<under>[^\n]{2,100})\n[=\-~^\"*+]{3,}[ \t]*$|"
+    r"(?P<wiki>=+)[ \t]*(?P<wtitle>[^\n=]{1,80}=+))",
     re.MULTILINE,
 )
-_LEGAL = re.compile(r"\b(?:licen[cs](?:e|es|ing)|copying|copyright|legal|lizenz|licencia|licença|лицензия)\b|许可|授权|ライセンス", re.IGNORECASE)
-_SUBJECT = re.compile(
-    r"\b(?:this|the|our|we|it|it s|all|code|source|project|library|package|software|repository|repo|program|work|module|tool|files?|plugin|crate|gem|app|extension|framework|everything)\b"
+_LEGAL = re.compile(
+    r"\b(?:licen[cs](?:e|es|ing)|copying|copyright|legal|lizenz|licencia|licença|лицензия)\b|许可|授权|ライセンス",
+    re.IGNORECASE,
 )
-_BADGE = re.compile(r"(?:img\.)?shields\.io/(?:badge/|static/v1\?label=)[Ll]icen[cs]e-((?:[A-Za-z0-9._%+ ]|--)+?)-[A-Za-z0-9]+")
+_SUBJECT = re.compile(
+    r"\b(?:this|the|our|we|it|it s|all|code|source|project|library|package|software|repository|repo|program|work|"
+    r"module|tool|files?|plugin|crate|gem|app|extension|framework|everything)\b"
+)
+_BADGE = re.compile(
+    r"(?:img\.)?shields\.io/(?:badge/|static/v1\?label=)[Ll]icen[cs]e-((?:[A-Za-z0-9._%+ ]|--)+?)-[A-Za-z0-9]+"
+)
 _FRONT = re.compile(r"\A---\s*\n(?:[^\n]*\n){0,40}?license:[ \t]*[\"']?([\w.+-]+)[\"']?[ \t]*\n")
 
 
@@ -261,7 +271,7 @@ def _sections(text: str) -> list[tuple[int, int]]:
 
 def _section_names(text: str, start: int, end: int) -> list[Finding]:
     """A section that is no more than a name: "## License", "MIT © Somebody"."""
-    lines = [line for line in text[start:end].splitlines(keepends=True)]
+    lines = list(text[start:end].splitlines(keepends=True))
     at = start
     found: list[Finding] = []
     for line in lines[:12]:
@@ -288,7 +298,11 @@ def _labels(text: str, regions: list[tuple[int, int]]) -> list[Finding]:
             separator = text[match.end("key") : match.start("value")]
             if not at and not (":" in separator and (comment or key[0] == "L")):
                 continue
-            value = re.sub(r"[\"'`,;].*$|\*/.*$|-->.*$|[ \t]+\(?https?:.*$|[ \t]+[Ss]ee\b.*$", "", match["value"]).strip().rstrip(".*#|")
+            value = (
+                re.sub(r"[\"'`,;].*$|\*/.*$|-->.*$|[ \t]+\(?https?:.*$|[ \t]+[Ss]ee\b.*$", "", match["value"])
+                .strip()
+                .rstrip(".*#|")
+            )
             if len(value) >= 2 and (named := spdx.normalize(value.strip())):
                 a = match.start("key")
                 found.append(Finding(named, a, match.start("value") + len(value), 0.9, "label"))

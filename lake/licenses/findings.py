@@ -21,7 +21,7 @@ REFERENCE = "LicenseRef-unknown-reference"
 class Finding:
     """Evidence of one licence in one text: characters [start_offset, end_offset) say `spdx`.
 
-    score: how sure, 0 to 1: for texts the share of the licence's words that are there. rule: what matched, `kind:detail`.
+    score: how sure, 0 to 1; for texts the share of the licence's words that are there. rule: what matched, kind:detail.
     """
 
     spdx: str
@@ -61,8 +61,10 @@ def combine(said: Sequence[str], texts: set[str] | frozenset[str] = frozenset())
     parts = [p for p in parts if p not in texts or not any(e.startswith(f"{p} WITH ") for e in parts)]
     for part in list(parts):
         # A licence's text cannot tell "only" from "or later"; a notice beside it can.
-        if part in texts and part.endswith("-only") and any(
-            e != part and base(e.split(" WITH ")[0]) == base(part) for e in parts
+        if (
+            part in texts
+            and part.endswith("-only")
+            and any(e != part and base(e.split(" WITH ")[0]) == base(part) for e in parts)
         ):
             parts.remove(part)
     if "LGPL-3.0-only" in parts or "LGPL-3.0-or-later" in parts:
@@ -97,7 +99,9 @@ def base(name: str) -> str:
 
 def _with(parts: list[str], exception: str) -> list[str]:
     """`parts` with the exception on the first GNU licence (or the Apache licence for LLVM's) that has none."""
-    wanted = r"Apache-2\.0" if exception in {"LLVM-exception", "Swift-exception"} else r"A?L?GPL-[\d.]+(?:-only|-or-later)"
+    wanted = (
+        r"Apache-2\.0" if exception in {"LLVM-exception", "Swift-exception"} else r"A?L?GPL-[\d.]+(?:-only|-or-later)"
+    )
     for number, part in enumerate(parts):
         if f" WITH {exception}" in part:
             return parts

@@ -47,7 +47,9 @@ def _findings(text: str, stated: str, rule: str) -> list[Finding]:
     first = lines[0]
     at = text.find(first)
     start, end = (at, at + len(first)) if at >= 0 else (0, len(text))
-    pointer = re.match(r"see licen[cs]e\b|see ?file\b|(?:licen[cs]e|copying)(?:\.\w{1,5})?$|file:? ?licen[cs]e", first, re.I)
+    pointer = re.match(
+        r"see licen[cs]e\b|see ?file\b|(?:licen[cs]e|copying)(?:\.\w{1,5})?$|file:? ?licen[cs]e", first, re.I
+    )
     if pointer:
         return [Finding(REFERENCE, start, end, 0.9, rule)]
     expression = spdx.normalize("\n".join(lines))
@@ -228,12 +230,18 @@ def _field(text: str) -> str:
 
 def _cabal(text: str) -> str:
     stated = _field(text)
-    return {"BSD3": "BSD-3-Clause", "BSD2": "BSD-2-Clause", "BSD4": "BSD-4-Clause", "PublicDomain": "Public Domain",
-            "AllRightsReserved": "Proprietary", "OtherLicense": "Other"}.get(stated, stated)  # fmt: skip
+    return {
+        "BSD3": "BSD-3-Clause",
+        "BSD2": "BSD-2-Clause",
+        "BSD4": "BSD-4-Clause",
+        "PublicDomain": "Public Domain",
+        "AllRightsReserved": "Proprietary",
+        "OtherLicense": "Other",
+    }.get(stated, stated)
 
 
 def _description(text: str) -> str:
-    """DESCRIPTION of an R package (https://cran.r-project.org/doc/manuals/R-exts.html#Licensing): "GPL (>= 2) | MIT"."""
+    """DESCRIPTION of an R package (https://cran.r-project.org/doc/manuals/R-exts.html#Licensing): "GPL | MIT"."""
     names = []
     for one in _field(text).split("|"):
         name = re.sub(r"\+?\s*file\s+LICEN[CS]E", "", one.strip()).strip()
@@ -257,9 +265,19 @@ def _cpan(text: str) -> str:
     stated = json.loads(text)
     names = stated.get("license") if isinstance(stated, dict) else None
     names = names if isinstance(names, list) else [names]
-    known = {"perl_5": "Artistic-1.0-Perl OR GPL-1.0-or-later", "apache_2_0": "Apache-2.0", "artistic_2": "Artistic-2.0",
-             "gpl_2": "GPL-2.0-only", "gpl_3": "GPL-3.0-only", "lgpl_2_1": "LGPL-2.1-only", "lgpl_3_0": "LGPL-3.0-only",
-             "bsd": "LicenseRef-BSD", "mit": "MIT", "mozilla_1_1": "MPL-1.1", "agpl_3": "AGPL-3.0-only"}  # fmt: skip
+    known = {
+        "perl_5": "Artistic-1.0-Perl OR GPL-1.0-or-later",
+        "apache_2_0": "Apache-2.0",
+        "artistic_2": "Artistic-2.0",
+        "gpl_2": "GPL-2.0-only",
+        "gpl_3": "GPL-3.0-only",
+        "lgpl_2_1": "LGPL-2.1-only",
+        "lgpl_3_0": "LGPL-3.0-only",
+        "bsd": "LicenseRef-BSD",
+        "mit": "MIT",
+        "mozilla_1_1": "MPL-1.1",
+        "agpl_3": "AGPL-3.0-only",
+    }
     return _joined([known.get(n, "") for n in names if isinstance(n, str)], "OR")
 
 
@@ -316,11 +334,24 @@ def _reuse_toml(text: str) -> Iterator[Finding]:
 
 
 _DEP5_NAMES = {
-    "expat": "MIT", "public-domain": "LicenseRef-scancode-public-domain", "artistic": "Artistic-1.0-Perl", "bsd": "LicenseRef-BSD",
-    "gpl": "GPL-1.0-or-later", "lgpl": "LGPL-2.0-or-later", "psf": "PSF-2.0", "psf-2": "PSF-2.0", "mit-style": "LicenseRef-MIT-style",
-    "bsd-style": "LicenseRef-BSD", "mit/x11": "MIT", "mit-x11": "MIT", "perl": "Artistic-1.0-Perl OR GPL-1.0-or-later", "zope": "ZPL-2.1",
-    "gfdl": "GFDL-1.1-or-later", "gfdl-niv": "GFDL-1.1-no-invariants-or-later", "w3c": "W3C",
-}  # fmt: skip
+    "expat": "MIT",
+    "public-domain": "LicenseRef-scancode-public-domain",
+    "artistic": "Artistic-1.0-Perl",
+    "bsd": "LicenseRef-BSD",
+    "gpl": "GPL-1.0-or-later",
+    "lgpl": "LGPL-2.0-or-later",
+    "psf": "PSF-2.0",
+    "psf-2": "PSF-2.0",
+    "mit-style": "LicenseRef-MIT-style",
+    "bsd-style": "LicenseRef-BSD",
+    "mit/x11": "MIT",
+    "mit-x11": "MIT",
+    "perl": "Artistic-1.0-Perl OR GPL-1.0-or-later",
+    "zope": "ZPL-2.1",
+    "gfdl": "GFDL-1.1-or-later",
+    "gfdl-niv": "GFDL-1.1-no-invariants-or-later",
+    "w3c": "W3C",
+}
 
 
 def dep5_expression(stated: str, bodies: Mapping[str, str] = MappingProxyType({})) -> str | None:
@@ -334,6 +365,7 @@ def dep5_expression(stated: str, bodies: Mapping[str, str] = MappingProxyType({}
         for part in re.split(r",?\s+and(?:/or)?\s+|,\s*", choice, flags=re.IGNORECASE):
             name, _, exception = part.partition(" with ")
             name = re.sub(r"^[( ]+|[) ]+$", "", name)
+            name = re.sub(r"^GFDL-NIV-([\d.]+)(\+?)$", _gfdl, name)
             expression = _DEP5_NAMES.get(name.lower()) or spdx.normalize(re.sub(r"(\d)\.0\.0\b", r"\1.0", name))
             if expression is None and part in bodies:
                 expression = _of_text(bodies[part])
@@ -345,6 +377,10 @@ def dep5_expression(stated: str, bodies: Mapping[str, str] = MappingProxyType({}
             parts.append(f"({expression})")
         choices.append(" AND ".join(parts))
     return spdx.normalize(" OR ".join(f"({c})" for c in choices))
+
+
+def _gfdl(name: re.Match[str]) -> str:
+    return f"GFDL-{name[1]}-no-invariants-{'or-later' if name[2] else 'only'}"
 
 
 def _of_text(body: str) -> str | None:
@@ -362,10 +398,16 @@ def _of_text(body: str) -> str | None:
 
 _LIKE = 0.9  # share of a text's words; a stanza's text is whole, so what is less alike is another licence
 _DEP5_EXCEPTIONS = {
-    "font": "Font-exception-2.0", "classpath": "Classpath-exception-2.0", "openssl": "openvpn-openssl-exception",
-    "autoconf": "Autoconf-exception-generic", "bison": "Bison-exception-2.2", "libtool": "Libtool-exception",
-    "gcc runtime library": "GCC-exception-3.1", "gcc": "GCC-exception-3.1", "llvm": "LLVM-exception",
-}  # fmt: skip
+    "font": "Font-exception-2.0",
+    "classpath": "Classpath-exception-2.0",
+    "openssl": "openvpn-openssl-exception",
+    "autoconf": "Autoconf-exception-generic",
+    "bison": "Bison-exception-2.2",
+    "libtool": "Libtool-exception",
+    "gcc runtime library": "GCC-exception-3.1",
+    "gcc": "GCC-exception-3.1",
+    "llvm": "LLVM-exception",
+}
 
 
 def _dep5(text: str) -> Iterator[Finding]:
@@ -379,6 +421,8 @@ def _dep5(text: str) -> Iterator[Finding]:
             continue
         start = paragraph.start() + stated.start(1)
         expression = dep5_expression(stated[1][:500], bodies)
+        if expression is None:  # some write the text where its name belongs
+            expression = _of_text(re.split(r"^[A-Z][\w-]*:", paragraph[0][stated.start(1) :], flags=re.MULTILINE)[0])
         globs = " ".join(files[1].replace(",", " ").split())
         score = 0.95 if expression else 0.5
         yield Finding(expression or UNKNOWN, start, start + len(stated[1]), score, f"dep5:{globs}")

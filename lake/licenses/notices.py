@@ -1,15 +1,18 @@
-"""What people write instead of a licence's text: "licensed under the MIT License", "either … at your option", "see LICENSE".
+"""What people write instead of a licence's text: "licensed under the MIT License", "at your option", "see LICENSE".
 
 A piece of text becomes words in lower case, joined by single spaces, so that comment leaders and line breaks do not
 count. `names` finds licence names in it; a name alone says nothing (a change log may tell of "moving away from the
 GPL"), so `notices` wants a phrase that puts something under it. All patterns are bounded: time is linear in the text.
 """
 
+import csv
+import itertools
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from .. import spdx
 
@@ -49,9 +52,13 @@ def say(text: str, start: int = 0, end: int | None = None) -> Said:
 
 
 _SPELLINGS = {
-    "licence": "license", "licences": "licenses", "licenced": "licensed", "licensing": "licensing",
-    "licensable": "licensed", "sublicence": "sublicense",
-}  # fmt: skip
+    "licence": "license",
+    "licences": "licenses",
+    "licenced": "licensed",
+    "licensing": "licensing",
+    "licensable": "licensed",
+    "sublicence": "sublicense",
+}
 
 
 @dataclass(frozen=True)
@@ -78,18 +85,22 @@ class Notice:
 _V = r"(?: (?:version|ver|v|vers|release))? ?v?"
 _FSF = r"(?: as (?:published|released|stated) by (?:the )?free software foundation(?: fsf)?(?: inc)?)?"
 _GNU = re.compile(
-    r"\b(?:gnu )?(?:(?P<kind>affero|lesser|library)(?: or (?:lesser|library))?(?: gnu)? )?(?:gnu )?general public licen[sc]es?"
+    r"\b(?:gnu )?(?:(?P<kind>affero|lesser|library)(?: or (?:lesser|"
+    r"library))?(?: gnu)? )?(?:gnu )?general public licen[sc]es?"
     r"(?: (?:gnu )?(?:a|l)?gpl)?"
     + _FSF
     + r"(?: (?:either|under|in))?(?:"
     + _V
-    + r"(?P<version>[123](?:\.[01])?)(?P<plus>\+)?)?(?: of (?:the|this|that)(?: gnu)?(?: \w+){0,3} licenses?(?: only)?)?"
+    + r"(?P<version>[123](?:\.[01])?)(?P<plus>\+)?)?(?: of (?:the|this|"
+    r"that)(?: gnu)?(?: \w+){0,3} licenses?(?: only)?)?"
     + _FSF
-    + r"(?P<rest> only| or (?:(?:at your (?:option|choice)|optionally|if you (?:prefer|wish|like)|\w+ your option) )?(?:any |a |an )?(?:later|newer|greater|higher|above|subsequent)(?: versions?| one)?)?"
+    + r"(?P<rest> only| or (?:(?:at your (?:option|choice)|optionally|if you (?:prefer|wish|like)|"
+    r"\w+ your option) )?(?:any |a |an )?(?:later|newer|greater|higher|above|subsequent)(?: versions?| one)?)?"
     r"|\b(?:gnu )?(?P<short>[al]?gpl)(?: general public license| licenses?)?(?:"
     + _V
     + r"(?P<version2>[123](?:\.[01])?)(?P<plus2>\+)?|v(?P<version3>[123](?:\.[01])?)(?P<plus3>\+)?)?(?: licenses?)?"
-    r"(?P<rest2> only| or (?:(?:at your (?:option|choice)) )?(?:any |a )?(?:later|newer|greater|higher|above)(?: versions?)?)?(?!\w)"
+    r"(?P<rest2> only| or (?:(?:at your (?:option|choice)) )?(?:any |a )?(?:later|newer|greater|higher|"
+    r"above)(?: versions?)?)?(?!\w)"
 )
 _FDL = re.compile(
     r"\b(?:gnu )?free documentation license(?: gfdl| fdl)?"
@@ -104,102 +115,46 @@ _EXCEPTIONS = (
     (re.compile(r" with (?:the )?(?:linux )?syscall (?:note|exception)"), "Linux-syscall-note"),
     (re.compile(r" with (?:the )?(?:openssl|cryptlib) (?:linking )?exception"), "openvpn-openssl-exception"),
 )
-# What it reads, and the expression; {} is the version in the first group, after the table that follows.
-_FAMILIES: tuple[tuple[str, str], ...] = (
-    (r"apache(?: software)?(?: foundation)?(?: public)?(?: licensed?| license al| asl| al)?" + _V + r"(1\.[01]|2(?:\.0)?)(?: (?:apache )?licenses?)?(?: apache)?(?: license)?(?: version 2\.0)?", "Apache-{}"),
-    (r"asl ?v?(2(?:\.0)?)\b", "Apache-{}"),
-    (r"(?:www\.)?apache\.org licenses license (2\.0)(?:\.txt|\.html)?", "Apache-{}"),
-    (r"apachev?(2(?:\.0)?)\b", "Apache-{}"),
-    (r"apache(?: software)? license", "Apache-2.0"),
-    (r"opensource\.org licenses? mit(?: license)?(?:\.php|\.html)?", "MIT"),
-    (r"(?:www\.)?opensource\.org licenses? bsd license(?:\.php|\.html)?", "LicenseRef-BSD"),
-    (r"(?:mit|expat)(?: x11| expat)? (?:style|like|type)(?: open source)?(?: license)?", "LicenseRef-MIT-style"),
-    (r"bsd (?:style|like|type)(?: open source)?(?: license)?", "LicenseRef-BSD"),
-    (r"mit (?:no attribution|0)(?: license)?", "MIT-0"),
-    (r"mit(?: x11| expat| open source| opensource| free| public| software)? (?:license|licensed|licenses)(?: mit)?", "MIT"),
-    (r"expat(?: mit)?(?: license)?", "MIT"),
-    (r"x11 license", "X11"),
-    (r"(?:bsd|freebsd) (?:2|two)(?: clauses?)?(?: bsd)?(?: license)?|(?:2|two) clauses? (?:bsd|freebsd)(?: style)?(?: license)?|simplified bsd(?: license)?|freebsd license|bsd license 2 clause|bsd 2 clause simplified(?: license)?", "BSD-2-Clause"),
-    (r"bsd (?:3|three)(?: clauses?)?(?: new| revised| modified)?(?: bsd)?(?: license)?|(?:3|three) clauses? bsd(?: style)?(?: license)?|(?:new|modified|revised) bsd(?: license)?|bsd license 3 clause|bsd new(?: license)?|(?:new|revised|modified) 3 clause bsd(?: license)?|bsd clause 3(?: license)?", "BSD-3-Clause"),
-    (r"(?:bsd (?:4|four) clauses?|(?:4|four) clauses? bsd|original bsd)(?: license)?", "BSD-4-Clause"),
-    (r"(?:bsd (?:0|zero) clauses?|(?:0|zero) clauses? bsd|0bsd)(?: license)?", "0BSD"),
-    (r"bsd(?: open source| software)? (?:license|licensed)", "LicenseRef-BSD"),
-    (r"mozilla(?: public)? license(?: mpl)?" + _V + r"(1\.[01]|2(?:\.0)?)(?: license)?", "MPL-{}"),
-    (r"mpl(?: license)?" + _V + r"(1\.[01]|2(?:\.0)?)(?: license)?", "MPL-{}"),
-    (r"(?:www\.)?mozilla\.org mpl (1\.[01]|2\.0)", "MPL-{}"),
-    (r"eclipse public license(?: epl)?" + _V + r"([12](?:\.0)?)", "EPL-{}"),
-    (r"epl" + _V + r"([12](?:\.0)?)", "EPL-{}"),
-    (r"eclipse distribution license(?: edl)?(?:" + _V + r"1(?:\.0)?)?", "BSD-3-Clause"),
-    (r"common development and distribution license(?: cddl)?" + _V + r"(1\.[01])", "CDDL-{}"),
-    (r"cddl" + _V + r"(1\.[01])", "CDDL-{}"),
-    (r"common development and distribution license(?: cddl)?", "CDDL-1.0"),
-    (r"common public license(?: cpl)?(?:" + _V + r"1\.0)?", "CPL-1.0"),
-    (r"boost software license(?:" + _V + r"1\.0)?", "BSL-1.0"),
-    (r"isc(?: style)? licensed?|isc license isc", "ISC"),
-    (r"zlib(?: libpng)?(?: style)? license", "Zlib"),
-    (r"wtfpl(?:" + _V + r"2)?|do what the fuck you want to public license(?:" + _V + r"2)?", "WTFPL"),
-    (r"unlicense(?: license)?|unlicense\.org", "Unlicense"),
-    (r"(?:creative commons )?cc0(?:" + _V + r"1\.0)?(?: universal)?(?: license)?(?: public domain dedication)?|creativecommons\.org publicdomain zero 1\.0", "CC0-1.0"),
-    (r"european union public license(?: eupl)?" + _V + r"(1\.[0-2])", "EUPL-{}"),
-    (r"eupl" + _V + r"(1\.[0-2])", "EUPL-{}"),
-    (r"artistic license" + _V + r"(2(?:\.0)?)", "Artistic-{}"),
-    (r"same terms as (?:the )?perl(?: ?5)?(?: itself| programming language)?(?: system)?(?: itself)?|perl(?: 5)? license|same license as perl", "Artistic-1.0-Perl OR GPL-1.0-or-later"),
-    (r"python software foundation license(?:" + _V + r"2)?|psf license|psfl?" + _V + r"2", "PSF-2.0"),
-    (r"(?:microsoft public license|ms pl)(?: ms pl)?", "MS-PL"),
-    (r"(?:microsoft reciprocal license|ms rl)", "MS-RL"),
-    (r"academic free license(?: afl)?" + _V + r"(1\.[12]|2\.[01]|3\.0)", "AFL-{}"),
-    (r"open software license(?: osl)?" + _V + r"(1\.[01]|2\.[01]|3\.0)", "OSL-{}"),
-    (r"cecill b(?: free software)?(?: license)?", "CECILL-B"),
-    (r"cecill c(?: free software)?(?: license)?", "CECILL-C"),
-    (r"cecill(?: license)?" + _V + r"(1\.[01]|2\.[01]|2)", "CECILL-{}"),
-    (r"(?:sil )?open font license(?: ofl)?" + _V + r"(1\.[01])", "OFL-{}"),
-    (r"business source license(?:" + _V + r"1\.1)?|busl 1\.1|bsl 1\.1", "BUSL-1.1"),
-    (r"server side public license(?: sspl)?(?:" + _V + r"1)?|sspl(?:" + _V + r"1)?", "SSPL-1.0"),
-    (r"elastic license" + _V + r"(2(?:\.0)?)", "Elastic-{}"),
-    (r"blue ?oak(?: model)? license(?: 1\.0\.0)?", "BlueOak-1.0.0"),
-    (r"universal permissive license(?: upl)?(?:" + _V + r"1\.0)?|upl" + _V + r"1\.0", "UPL-1.0"),
-    (r"mulan (?:psl|permissive software license)" + _V + r"([12])", "MulanPSL-{}.0"),
-    (r"zope public license(?: zpl)?" + _V + r"(1\.1|2\.[01])", "ZPL-{}"),
-    (r"zpl" + _V + r"(1\.1|2\.[01])", "ZPL-{}"),
-    (r"php license" + _V + r"(3\.0|3\.01)", "PHP-{}"),
-    (r"(?:university of illinois )?(?:illinois )?ncsa(?: open source)? license|university of illinois(?: ncsa)? open source license(?: ncsa)?", "NCSA"),
-    (r"w3c software(?: notice)?(?: and)?(?: document)? license", "W3C"),
-    (r"cnri s? ?python 1\.6(?:b1)? license", "CNRI-Python"),
-    (r"openssl license", "OpenSSL"),
-    (r"postgresql license", "PostgreSQL"),
-    (r"beer ?ware license", "Beerware"),
-    (r"ruby s? ?license", "Ruby"),
-    (r"vim license", "Vim"),
-    (r"nasa open source agreement" + _V + r"1\.3", "NASA-1.3"),
-    (r"creative ?commons\.org licenses (by(?: nc)?(?: sa| nd)?) ([1-4]\.[05])", "CC"),
-    (r"(?:creative commons|cc) (?:attribution |by )(?:(?:non ?commercial|nc) )?(?:(?:share ?alike|sa|no ?deriv(?:ative)?s?(?: works)?|nd) )?([1-4]\.[05])(?: international| unported| generic)?(?: license)?", "CC"),
-    (r"creative commons (?:attribution)(?: (?:non ?commercial))?(?: (?:share ?alike|no ?deriv(?:ative)?s?(?: works)?))?(?: license)?(?: (?:v|version))? ?([1-4]\.[05])(?: international| unported| generic)?(?: license)?", "CC"),
-    (r"polyform noncommercial(?: license)?(?: 1\.0\.0)?", "PolyForm-Noncommercial-1.0.0"),
-)  # fmt: skip
 # Names short enough to be words: they count where a phrase leads to them and nothing else follows.
-_SHORT = {"mit": "MIT", "isc": "ISC", "bsd": "LicenseRef-BSD", "zlib": "Zlib", "0bsd": "0BSD", "apache": "Apache-2.0",
-          "unlicense": "Unlicense", "wtfpl": "WTFPL"}  # fmt: skip
+_SHORT = {
+    "mit": "MIT",
+    "isc": "ISC",
+    "bsd": "LicenseRef-BSD",
+    "zlib": "Zlib",
+    "0bsd": "0BSD",
+    "apache": "Apache-2.0",
+    "unlicense": "Unlicense",
+    "wtfpl": "WTFPL",
+}
 
 
 @cache
-def _families() -> re.Pattern[str]:
+def _families() -> tuple[tuple[str, str], ...]:
+    """Patterns of names and what they mean (`data/licence_names.csv`): {v} leads to a version, {} stands for it."""
+    path = Path(__file__).parents[1] / "data" / "licence_names.csv"
+    with path.open(encoding="utf-8", newline="") as file:
+        return tuple((row["pattern"].replace("{v}", _V), row["spdx"]) for row in csv.DictReader(file))
+
+
+@cache
+def _any_family() -> re.Pattern[str]:
     # One group tells which; versions are found again in what matched.
-    plain = (re.sub(r"\((?!\?)", "(?:", pattern) for pattern, _ in _FAMILIES)
+    plain = (re.sub(r"\((?!\?)", "(?:", pattern) for pattern, _ in _families())
     parts = (f"(?P<n{number}>{pattern})" for number, pattern in enumerate(plain))
     return re.compile(r"(?<![\w.])(?:" + "|".join(parts) + r")(?![\w])")
 
 
 @cache
 def _family(number: int) -> re.Pattern[str]:
-    return re.compile(_FAMILIES[number][0])
+    return re.compile(_families()[number][0])
 
 
 def names(words: str) -> list[Name]:
     """The licences named in `words`, by place, without overlaps: the earliest counts, of two there the longest."""
     found = [*_gnu(words)]
-    for match in _families().finditer(words):
+    for match in _any_family().finditer(words):
         number = int((match.lastgroup or "n0")[1:])
-        pattern, expression = _FAMILIES[number]
+        expression = _families()[number][1]
         groups = (_family(number).match(words, match.start()) or match).groups()
         if expression == "CC":
             expression = _creative_commons(match[0])
@@ -235,7 +190,7 @@ def _creative_commons(said: str) -> str:
 def _gnu(words: str) -> Iterator[Name]:
     for match in _GNU.finditer(words):
         version = match["version"] or match["version2"] or match["version3"]
-        kind = {"affero": "AGPL", "lesser": "LGPL", "library": "LGPL"}.get(match["kind"] or "", None) or (
+        kind = {"affero": "AGPL", "lesser": "LGPL", "library": "LGPL"}.get(match["kind"] or "") or (
             match["short"] or "gpl"
         ).upper()
         plus = match["plus"] or match["plus2"] or match["plus3"]
@@ -255,46 +210,63 @@ def _gnu(words: str) -> Iterator[Name]:
 
 # Words that may stand between the phrase and the name, and between one name and the next.
 _FILLER = (
-    r"(?:(?:the|a|an|this|that|its|their|either|both|any|one|of|or|and|to|terms?|conditions?|provisions|under|open|source|"
+    r"(?:(?:the|a|an|this|that|its|their|either|both|any|one|of|or|and|to|terms?|conditions?|provisions|under|"
+    r"open|source|"
     r"free|permissive|standard|liberal|very|new|well|known|gnu|version|as|set|out|forth|in|below|by|any|all|"
     r"licenses?|following|two|three|choice|your|at|option|same|usual|software|at|least|fully|accordance|with|"
     r"compatible|approved|osi|simple) ){0,14}"
 )
 _LEAD = re.compile(
-    r"\b(?:(?P<verb>licensed|relicensed|licensing|released|distributed|redistributed|distribute|redistribute|available|provided|published|"
-    r"covered|offered|governed|open sourced|opensourced|shared|issued|modify|modified|used|copied|use|made available|supplied|contributed|licensable|dedicated|protected)"
-    r"(?: (?!under\b|by\b|subject\b|pursuant\b)\w+){0,8}? (?:under|by|subject to|pursuant to|in accordance with|according to|on)|"
-    r"(?P<terms>(?:subject to|under) (?:the )?(?:terms|conditions|provisions))|(?P<is>license is|licensed as|(?:is|are) (?:dual |multi )?(?:licensed|license)|uses|dual licensed?|dual licensing|licensed)|"
-    r"(?P<under>under|licenses? (?:this|it|the) (?:\w+ ){0,3}?to you under)) "
-    + _FILLER
-    + "$"
+    r"\b(?:(?P<verb>licensed|relicensed|licensing|released|distributed|redistributed|distribute|redistribute|"
+    r"available|provided|published|"
+    r"covered|offered|governed|open sourced|opensourced|shared|issued|modify|modified|used|copied|use|"
+    r"made available|supplied|contributed|licensable|dedicated|protected)"
+    r"(?: (?!under\b|by\b|subject\b|pursuant\b)\w+){0,8}? (?:under|by|subject to|pursuant to|in accordance with|"
+    r"according to|on)|"
+    r"(?P<terms>(?:subject to|under) (?:the )?(?:terms|conditions|provisions))|(?P<is>license is|licensed as|"
+    r"(?:is|are) (?:dual |multi )?(?:licensed|license)|uses|dual licensed?|dual licensing|licensed)|"
+    r"(?P<under>under|licenses? (?:this|it|the) (?:\w+ ){0,3}?to you under)) " + _FILLER + "$"
 )
 _LEAD_SPAN = 260  # characters before a name in which its phrase may begin
 _BETWEEN = re.compile(
-    r"(?: (?:or|and|the|a|an|either|of|license|licenses|licensed|under|see|file|http|https|www\.apache\.org|www\.opensource\.org|"
-    r"opensource\.org|apache|mit|bsd|gpl|lgpl|at|in|to|terms|also|both|alternatively|version|txt|md|html|copying|gpl2|gpl3|"
-    r"v2|v3|2|3|2\.0|3\.0|with|as|well|instead|may|be|used|license\.txt|license\.md|license\.apache|license\.mit|license\.bsd|a copy|copy|additionally|"
+    r"(?: (?:or|and|the|a|an|either|of|license|licenses|licensed|under|see|file|http|https|www\.apache\.org|"
+    r"www\.opensource\.org|"
+    r"opensource\.org|apache|mit|bsd|gpl|lgpl|at|in|to|terms|also|both|alternatively|version|txt|md|html|copying|"
+    r"gpl2|gpl3|"
+    r"v2|v3|2|3|2\.0|3\.0|with|as|well|instead|may|be|used|license\.txt|license\.md|license\.apache|license\.mit|"
+    r"license\.bsd|a copy|copy|additionally|"
     r"optionally|your|option|choice|choose|by|conditions|later|any|licensing|tri|dual)){0,18} "
 )
 _CHOICE = re.compile(
-    r"\b(?:either|at your (?:option|choice|discretion)|dual|dually|double|tri|triple|multi|whichever|your choice|your option|choose|any one of|one of the|"
+    r"\b(?:either|at your (?:option|choice|discretion)|dual|dually|double|tri|triple|multi|whichever|your choice|"
+    r"your option|choose|any one of|one of the|"
     r"any of the following|any of these|alternatively|optionally)\b"
 )
 _DENIED = re.compile(
-    r"\b(?:not|no longer|never|isn t|aren t|doesn t|don t|didn t|wasn t|formerly|previously|used to be|other than|unlike|away from|instead of|"
+    r"\b(?:not|no longer|never|isn t|aren t|doesn t|don t|didn t|wasn t|formerly|previously|used to be|other than|"
+    r"unlike|away from|instead of|"
     r"incompatible|originally|once|until|prior to|if|whether|when|such as|e\.g|like|which (?:is|are)|that (?:is|are))"
     r"\b(?: \w+){0,7} ?$"
 )
 _REFERENCE = re.compile(
-    r"\b(?:(?:found|contained|given|included|described|listed|stated|specified|set forth|provided|detailed|available|outlined|located|see|refer to|consult|read|in|per)"
-    r"(?: \w+){0,3}? )?(?:the )?(?:(?:accompanying|included|enclosed|attached|top level|toplevel|top|root|project|package|repository|distribution|file|files|full) ){0,4}"
-    r"(?P<file>(?:licen[cs]es?|copying(?! \w+ (?:to|from|into))|unlicense)(?:\.(?:txt|md|rst|html|lesser|mit|apache|bsd))?)"
-    r"(?:(?P<after> (?:file\b|document\b|for (?:the )?(?:full |more |further |complete |license |licensing |copyright |exact |a )*(?:details|information|terms|license|text|licensing|conditions|copyright|copy)|in the (?:project |repository |source |top |main |package )?(?:root|distribution|top|directory|repository|folder|same)|at the (?:root|top)|that (?:accompanies|was|came|comes|is)|distributed with|included with|in the root|included in|which (?:accompanies|is|was)))|(?<=\.txt)|(?<=\.bsd)|(?<=\.mit)|(?<=\.md)|(?<=\.apache)|$)"
+    r"\b(?:(?:found|contained|given|included|described|listed|stated|specified|set forth|provided|detailed|"
+    r"available|outlined|located|see|refer to|consult|read|in|per)"
+    r"(?: \w+){0,3}? )?(?:the )?(?:(?:accompanying|included|enclosed|attached|top level|toplevel|top|root|project|"
+    r"package|repository|distribution|file|files|full) ){0,4}"
+    r"(?P<file>(?:licen[cs]es?|copying(?! \w+ (?:to|from|into))|unlicense)(?:\.(?:txt|md|rst|html|lesser|mit|"
+    r"apache|bsd))?)"
+    r"(?:(?P<after> (?:file\b|document\b|for (?:the )?(?:full |more |further |complete |license |licensing |"
+    r"copyright |exact |a )*(?:details|information|terms|license|text|licensing|conditions|copyright|copy)|"
+    r"in the (?:project |repository |source |top |main |package )?(?:root|distribution|top|directory|repository|"
+    r"folder|same)|at the (?:root|top)|that (?:accompanies|was|came|comes|is)|distributed with|included with|"
+    r"in the root|included in|which (?:accompanies|is|was)))|(?<=\.txt)|(?<=\.bsd)|(?<=\.mit)|(?<=\.md)|"
+    r"(?<=\.apache)|$)"
 )
 _LINKED = re.compile(r"\b(?:governed by|licensed under|released under|subject to|under|see|found in|in|to)\b")
 _EITHER = re.compile(r"\b(?:either|one) of (?:the|these|two) licenses found in\b|\beither of the licenses\b")
 _PUBLIC = re.compile(
-    r"\b(?:(?:placed|released|dedicated|put|donated|is|are|hereby|contributed|belongs?|falls?|considered) (?:\w+ ){0,4}?(?:in|into|to|as|part of)(?: the)?|is|are|into|in|code|license)"
+    r"\b(?:(?:placed|released|dedicated|put|donated|is|are|hereby|contributed|belongs?|falls?|"
+    r"considered) (?:\w+ ){0,4}?(?:in|into|to|as|part of)(?: the)?|is|are|into|in|code|license)"
     r" public domain\b(?! (?:software|packages?|tools?|programs?|implementations?|versions? of|suffix|name))"
 )
 
@@ -319,11 +291,12 @@ def notices(words: str, *, short: bool = True) -> list[Notice]:
         number += 1
         if notice := _stated(words, group):
             found.append(notice)
-    for match in _PUBLIC.finditer(words):
-        if not _DENIED.search(words, max(0, match.start() - 60), match.start()) and not re.search(
-            r"(?:not|isn t|aren t|never)\b", match[0]
-        ):
-            found.append(Notice(PUBLIC_DOMAIN, match.start(), match.end(), "notice:public-domain", 0.9))
+    found += [
+        Notice(PUBLIC_DOMAIN, match.start(), match.end(), "notice:public-domain", 0.9)
+        for match in _PUBLIC.finditer(words)
+        if not _DENIED.search(words, max(0, match.start() - 60), match.start())
+        and not re.search(r"(?:not|isn t|aren t|never)\b", match[0])
+    ]
     found.sort(key=lambda n: n.start)
     found += _references(words, found)
     return sorted(found, key=lambda n: n.start)
@@ -332,7 +305,8 @@ def notices(words: str, *, short: bool = True) -> list[Notice]:
 _ORDINARY = re.compile(r"(?<![\w.])(?:mit|isc|bsd|zlib|0bsd|apache|unlicense|wtfpl)(?![\w.])")
 # After such a word, what makes it something else than a licence.
 _NO_LICENSE = re.compile(
-    r" (?:course|press|media|lab|university|students?|open|scheme|technology|foundation|commons|project|http|spark|kafka|"
+    r" (?:course|press|media|lab|university|students?|open|scheme|technology|foundation|commons|project|http|"
+    r"spark|kafka|"
     r"arrow|ant|maven|tomcat|systems?|socket|unix|compression|style|header|library)\b"
 )
 
@@ -345,7 +319,9 @@ def _with_short(words: str, named: list[Name]) -> list[Name]:
         while number < len(named) and named[number].start < match.start():
             joined.append(named[number])
             number += 1
-        taken = joined and joined[-1].end > match.start() or number < len(named) and named[number].start < match.end()
+        taken = (joined and joined[-1].end > match.start()) or (
+            number < len(named) and named[number].start < match.end()
+        )
         if not taken and not _NO_LICENSE.match(words, match.end()):
             joined.append(Name(_SHORT[match[0]], match.start(), match.end()))
     return joined + named[number:]
@@ -381,9 +357,7 @@ def _stated(words: str, group: list[Name]) -> Notice | None:
     if len(expressions) == 1:
         return Notice(expressions[0], start, end, "notice", 0.95)
     whole = words[max(0, start - 20) : end + 60]
-    joiners = [
-        words[a.end : b.start].split() for a, b in zip(group, group[1:], strict=False) if a.spdx != b.spdx
-    ]
+    joiners = [words[a.end : b.start].split() for a, b in itertools.pairwise(group) if a.spdx != b.spdx]
     said_or = any("or" in j and "and" not in j for j in joiners)
     if _CHOICE.search(phrase) or _CHOICE.search(whole) or said_or:
         joined = " OR ".join(f"({e})" for e in expressions)
@@ -397,8 +371,10 @@ def _stated(words: str, group: list[Name]) -> Notice | None:
 
 _TRAILING = re.compile(r"(?: or later| only)? licensed\b| (?:please )?see (?:the )?(?:file )?(?:licen[cs]e|copying)")
 _VERBS = re.compile(
-    r"\b(?:licensed|relicensed|licensing|released|distributed|redistributed|distribute|redistribute|available|provided|published|covered|"
-    r"offered|governed|open sourced|opensourced|shared|issued|modify|modified|used|copied|use|made|supplied|contributed|dedicated|protected|subject|under|license|is|are|uses|dual)\b"
+    r"\b(?:licensed|relicensed|licensing|released|distributed|redistributed|distribute|redistribute|available|"
+    r"provided|published|covered|"
+    r"offered|governed|open sourced|opensourced|shared|issued|modify|modified|used|copied|use|made|supplied|"
+    r"contributed|dedicated|protected|subject|under|license|is|are|uses|dual)\b"
 )
 
 

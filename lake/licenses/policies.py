@@ -2,7 +2,7 @@
 
 permissive (the default): licence types permissive and public-domain. osi: what the Open Source Initiative has approved.
 stack_v2, stack_v3: what The Stack keeps, as its published code does (bigcode-project/the-stack-v2,
-`the_stack/3_file_dataset/get_license_types.py`, and the card of v3): files whose every licence is in its list, and files
+`the_stack/3_file_dataset/get_license_types.py`; v3's card): files whose every licence is in its list, and files
 without any. Its list is taken as Blue Oak's and ScanCode's Permissive and Public Domain together.
 """
 

@@ -23,7 +23,10 @@ from .findings import REFERENCE, UNKNOWN, Finding, base, combine, expression, ke
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """The licence of one file; source: the path that says so; how: own, sidecar, pattern, license, manifest, readme, none."""
+    """The licence of one file; source: the path that says so.
+
+    how: own, sidecar, pattern, license, manifest, readme or none.
+    """
 
     spdx: str | None
     license_type: str
@@ -65,7 +68,7 @@ _ORDER = ("license", "manifest", "readme", "texts")
 
 
 def evidence(findings: Mapping[str, Sequence[Finding]]) -> Evidence:
-    """What is stated in one tree. findings: path -> what `detect` found in the file; paths without any may be absent."""
+    """What is stated in one tree. findings: path -> what `detect` found there; paths without any may be absent."""
     own: dict[str, tuple[str, str]] = {}
     folders: dict[str, dict[str, dict[str, list[Finding]]]] = defaultdict(lambda: defaultdict(dict))
     patterns: list[Pattern] = []
@@ -82,8 +85,9 @@ def evidence(findings: Mapping[str, Sequence[Finding]]) -> Evidence:
                 own[path.removesuffix(path[-8:])] = (said, path)
         elif role == "reuse":
             patterns += _patterns(path, found, len(patterns))
-            for scope in _of_all(path, found):
-                folders[_root_of(path)]["manifest"][path] = [scope]
+            if whole := [f for f in found if f.rule == "dep5:*"]:
+                # It stands for the whole tree as a manifest does, under nearer licence files.
+                folders[_root_of(path)]["manifest"][path] = whole[-1:]
         elif role in {"license", "manifest", "readme"}:
             kind: str = role
             if role == "license" and folder.rpartition("/")[2].lower() in {"licenses", "licences"}:
@@ -101,13 +105,6 @@ def _root_of(path: str) -> str:
     """The folder that the patterns of a file are relative to."""
     folder = _parent(path)
     return folder if path.lower().endswith("reuse.toml") else _parent(folder)
-
-
-def _of_all(path: str, found: Sequence[Finding]) -> Iterator[Finding]:
-    """What debian/copyright says of `*`: it stands for the whole tree as a manifest does, under nearer licence files."""
-    for finding in found:
-        if finding.rule == "dep5:*":
-            yield finding
 
 
 def _patterns(path: str, found: Sequence[Finding], start: int) -> Iterator[Pattern]:
@@ -256,9 +253,7 @@ def tables(trees: Mapping[str, Evidence]) -> dict[str, pa.Table]:
     text, number = pa.string(), pa.int64()
     return {
         "own_licenses": _table(own, {"tree": text, "path": text, "spdx": text, "source": text}),
-        "license_scopes": _table(
-            scopes, {"tree": text, "directory": text, "spdx": text, "source": text, "how": text}
-        ),
+        "license_scopes": _table(scopes, {"tree": text, "directory": text, "spdx": text, "source": text, "how": text}),
         "license_patterns": _table(
             patterns,
             {"tree": text, "regex": text, "spdx": text, "source": text, "order": number, "precedence": text},
@@ -272,7 +267,7 @@ def _table(rows: Sequence[tuple[object, ...]], columns: Mapping[str, pa.DataType
 
 
 def settlements(pairs: pa.Table) -> pa.Table:
-    """What `settle` gives for each distinct (own, pattern, precedence, scope) that the SQL met: columns spdx, license_type."""
+    """What holds for each (own, pattern, precedence, scope) that the SQL met: columns spdx, license_type, by."""
     rows = pairs.to_pylist()
     held = [
         _held(
@@ -283,6 +278,8 @@ def settlements(pairs: pa.Table) -> pa.Table:
         )
         for r in rows
     ]
-    return pairs.append_column("spdx", pa.array([h.spdx for h in held], pa.string())).append_column(
-        "license_type", pa.array([h.license_type for h in held], pa.string())
-    ).append_column("by", pa.array([h.source for h in held], pa.string()))
+    return (
+        pairs.append_column("spdx", pa.array([h.spdx for h in held], pa.string()))
+        .append_column("license_type", pa.array([h.license_type for h in held], pa.string()))
+        .append_column("by", pa.array([h.source for h in held], pa.string()))
+    )

@@ -13,23 +13,36 @@ from .texts import Match
 from .tokens import Words
 
 # Phrases that have a name, wherever they stand.
-_COMMONS = re.compile(r"\bcommons clause(?: license)? (?:condition|restriction)|subject to the commons clause|does not include and the license does not grant to you the right to sell")
+_COMMONS = re.compile(
+    r"\bcommons clause(?: license)? (?:condition|restriction)|subject to the commons clause|"
+    r"does not include and the license does not grant to you the right to sell"
+)
 _NON_COMMERCIAL = re.compile(
-    r"\b(?:non ?commercial(?:ly)? (?:use|usage|purposes?|research|redistribution|only|users?|academic|scientific|educational)|"
+    r"\b(?:non ?commercial(?:ly)? (?:use|usage|purposes?|research|redistribution|only|users?|academic|scientific|"
+    r"educational)|"
     r"(?:for|only|strictly|solely) non ?commercial|"
-    r"(?:not|no|never|nor) (?:\w+ ){0,8}?(?:for|in|to) (?:any |a |the )?commercial(?:ly)? (?:use|usage|purposes?|gain|advantage|products?|applications?|exploitation|settings?|projects?)?|"
+    r"(?:not|no|never|nor) (?:\w+ ){0,8}?(?:for|in|to) (?:any |a |the )?commercial(?:ly)? (?:use|usage|purposes?|"
+    r"gain|advantage|products?|applications?|exploitation|settings?|projects?)?|"
     r"(?:no|not for) commercial (?:use|usage|purposes?|exploitation|redistribution)|"
-    r"commercial(?:ly)? (?:use|usage|purposes?|redistribution|exploitation|users?|entities) (?:\w+ ){0,6}?(?:prohibited|forbidden|not (?:permitted|allowed|granted)|requires?|without (?:\w+ ){0,3}permission|must (?:obtain|purchase|buy|pay|contact))|"
-    r"(?:academic|research|educational|personal|private|evaluation)(?: (?:and|or) (?:academic|research|educational|personal|private|evaluation|teaching))? (?:use|purposes?) only|"
+    r"commercial(?:ly)? (?:use|usage|purposes?|redistribution|exploitation|users?|"
+    r"entities) (?:\w+ ){0,6}?(?:prohibited|forbidden|not (?:permitted|allowed|granted)|requires?|"
+    r"without (?:\w+ ){0,3}permission|must (?:obtain|purchase|buy|pay|contact))|"
+    r"(?:academic|research|educational|personal|private|evaluation)(?: (?:and|or) (?:academic|research|"
+    r"educational|personal|private|evaluation|teaching))? (?:use|purposes?) only|"
     r"free (?:of charge )?for (?:personal|private|academic|educational|non profit)(?: (?:and|or) \w+)? use)\b"
 )
 # A sentence that takes something away.
 _RESTRICTS = re.compile(
-    r"\b(?:(?:may|must|shall|can|will|should) (?:only|not|never|neither)|cannot|can t|not (?:be )?(?:permitted|allowed|used|use|granted|authori[sz]ed|"
-    r"sold|sell|distribute\w*|redistribute\w*|modif\w*|copied|copy|reproduced?|transferr?ed|deployed)|prohibit\w*|forbid\w*|forbidden|disallow\w*|restricted to|restrictions? (?:appl\w+|that|on)|"
-    r"exclud(?:ed|ing) from|except (?:that|for|as|by|if|with|where|when)|(?:use|purposes?|users?|members|version) only|only (?:for|if|by|when|to|be|with|within|after|in connection)|"
-    r"unless|provided (?:that|further|however)|(?:must|shall) (?:be|also|first|obtain|pay|contact|include|agree|display|give|notify|provide|not|send|share|publish|credit|purchase|keep|make|only|\w+)|"
-    r"required? to|requires? (?:a|an|the|prior|written|separate|explicit|express|that)|(?:prior|written|express|explicit) (?:written )?(?:consent|permission|approval|agreement)|"
+    r"\b(?:(?:may|must|shall|can|will|should) (?:only|not|never|neither)|cannot|can t|not (?:be )?(?:permitted|"
+    r"allowed|used|use|granted|authori[sz]ed|"
+    r"sold|sell|distribute\w*|redistribute\w*|modif\w*|copied|copy|reproduced?|transferr?ed|deployed)|prohibit\w*|"
+    r"forbid\w*|forbidden|disallow\w*|restricted to|restrictions? (?:appl\w+|that|on)|"
+    r"exclud(?:ed|ing) from|except (?:that|for|as|by|if|with|where|when)|(?:use|purposes?|users?|members|"
+    r"version) only|only (?:for|if|by|when|to|be|with|within|after|in connection)|"
+    r"unless|provided (?:that|further|however)|(?:must|shall) (?:be|also|first|obtain|pay|contact|include|agree|"
+    r"display|give|notify|provide|not|send|share|publish|credit|purchase|keep|make|only|\w+)|"
+    r"required? to|requires? (?:a|an|the|prior|written|separate|explicit|express|that)|(?:prior|written|express|"
+    r"explicit) (?:written )?(?:consent|permission|approval|agreement)|"
     r"good not evil|(?:pay|purchase|royalt\w+|fee|fees|subscription)\b|additional (?:terms|restrictions?|conditions?)|"
     r"following (?:additional |further |extra )?(?:restrictions?|terms)|"
     r"terminate\w* (?:if|when|upon)|revoke\w*|competing|competitors?|military|weapons?|surveillance)\b"
@@ -38,9 +51,11 @@ _RESTRICTS = re.compile(
 _HARMLESS = re.compile(
     r"\b(?:warrant(?:y|ies)|liab(?:le|ility)|merchantability|as is|damages|fitness for)\b|"
     r"^(?:see|refer to|for (?:more|further)|please see)\b|"
-    r"\b(?:unless|except)(?: where| when| as| if)? (?:otherwise|explicitly|noted|listed|stated|specified|indicated|expressly)\b|"
+    r"\b(?:unless|except)(?: where| when| as| if)? (?:otherwise|explicitly|noted|listed|stated|specified|"
+    r"indicated|expressly)\b|"
     r"you may not use this (?:file|software|work) except in compliance|unless required by applicable law|"
-    r"\bnames? .{0,120}\b(?:shall|may|must|can) not be used (?:in (?:any )?(?:advertising|publicity)|to (?:endorse|promote|advertise))|"
+    r"\bnames? .{0,120}\b(?:shall|may|must|can) not be used (?:in (?:any )?(?:advertising|publicity)|"
+    r"to (?:endorse|promote|advertise))|"
     r"\bused (?:in advertising|to endorse|in publicity)\b|\badvertising or otherwise to promote\b|"
     r"\bthese (?:requirements|conditions) apply to the modified work|trademark|"
     r"creative commons|verbatim copies of this license document|"
@@ -48,13 +63,72 @@ _HARMLESS = re.compile(
 )
 # Words that change what a sentence of a licence means, however few are added or taken away.
 _TURNING = frozenset(
-    """not no non never nor only except excluding unless without cannot must prohibited forbidden restricted restriction
-    restrictions commercial noncommercial military government academic research personal evil prior fee pay payment
-    royalty sell sold unmodified registered licensed internal evaluation educational nonprofit individuals approval
-    consent competing competitive""".split()
+    [
+        "not",
+        "no",
+        "non",
+        "never",
+        "nor",
+        "only",
+        "except",
+        "excluding",
+        "unless",
+        "without",
+        "cannot",
+        "must",
+        "prohibited",
+        "forbidden",
+        "restricted",
+        "restriction",
+        "restrictions",
+        "commercial",
+        "noncommercial",
+        "military",
+        "government",
+        "academic",
+        "research",
+        "personal",
+        "evil",
+        "prior",
+        "fee",
+        "pay",
+        "payment",
+        "royalty",
+        "sell",
+        "sold",
+        "unmodified",
+        "registered",
+        "licensed",
+        "internal",
+        "evaluation",
+        "educational",
+        "nonprofit",
+        "individuals",
+        "approval",
+        "consent",
+        "competing",
+        "competitive",
+    ]
 )
 _TAKEN = frozenset(
-    "not no without restriction free sublicense sell modify distribute use copy merge publish royalty irrevocable perpetual".split()
+    [
+        "not",
+        "no",
+        "without",
+        "restriction",
+        "free",
+        "sublicense",
+        "sell",
+        "modify",
+        "distribute",
+        "use",
+        "copy",
+        "merge",
+        "publish",
+        "royalty",
+        "irrevocable",
+        "perpetual",
+    ]
 )
 _LONG = 10  # words added in one place that are more than a name; "the University of California, Berkeley" has five
 
@@ -89,7 +163,11 @@ def inside(counted: Words, match: Match) -> list[Finding]:
     for start, end in match.added:
         a, b = int(counted.starts[start]), int(counted.ends[end - 1])
         said = say(counted.text, a, b)
-        wide = say(counted.text, int(counted.starts[max(match.start, start - 4)]), int(counted.ends[min(match.end, end + 4) - 1]))
+        wide = say(
+            counted.text,
+            int(counted.starts[max(match.start, start - 4)]),
+            int(counted.ends[min(match.end, end + 4) - 1]),
+        )
         if special := named(wide):
             found += [Finding(f.spdx, a, b, f.score, f"added:{said.words[:60]}") for f in special]
             continue
@@ -118,8 +196,29 @@ def _spelling(own: list[str], match: Match) -> bool:
 
 _ENDORSING = re.compile(r"\bneither the name|\bnor the names|\bendorse or promote|\bin advertising|\bthe names? of\b")
 _LIMITS = frozenset(
-    """only except excluding unless without commercial noncommercial non must shall cannot prohibited forbidden restricted
-    military evil fee pay payment royalty sell""".split()
+    [
+        "only",
+        "except",
+        "excluding",
+        "unless",
+        "without",
+        "commercial",
+        "noncommercial",
+        "non",
+        "must",
+        "shall",
+        "cannot",
+        "prohibited",
+        "forbidden",
+        "restricted",
+        "military",
+        "evil",
+        "fee",
+        "pay",
+        "payment",
+        "royalty",
+        "sell",
+    ]
 )
 
 
@@ -132,12 +231,14 @@ def _endorsing(counted: Words, match: Match, start: int, end: int) -> bool:
 
 
 def _names(text: str) -> bool:
-    """Whether a text is names of people and bodies: most words begin with a capital, or all are capitals and few lines."""
+    """Whether a text is names of people and bodies: most words begin with a capital."""
     own = [w for w in re.findall(r"[^\W\d_]+", text) if w.lower() not in _SMALL]
     return not own or sum(w[0].isupper() for w in own) >= 0.7 * len(own)
 
 
-_SMALL = frozenset("of and the for at in on or by its their a an inc ltd llc co".split())
+_SMALL = frozenset(
+    ["of", "and", "the", "for", "at", "in", "on", "or", "by", "its", "their", "a", "an", "inc", "ltd", "llc", "co"]
+)
 
 
 def _replaced(gone: tuple[str, ...], match: Match, counted: Words) -> bool:

@@ -8,6 +8,7 @@ finds what was added, what is missing and what was moved. The best is taken, its
 The texts are SPDX's (`data/licence_texts.json.xz`, see `data/README.md`).
 """
 
+import itertools
 import json
 import lzma
 import re
@@ -76,12 +77,6 @@ class Match:
     score: float
     added: tuple[tuple[int, int], ...] = ()
     missing: tuple[tuple[str, ...], ...] = ()
-    covered: tuple[tuple[int, int], ...] = ()
-
-    @property
-    def exact(self) -> bool:
-        """Whether nothing was added and nothing is missing."""
-        return self.score == 1 and not self.added
 
 
 @dataclass(frozen=True)
@@ -130,7 +125,8 @@ def _without_title(text: str) -> str:
     for number in range(0, len(paragraphs), 2):
         lines = [line for line in paragraphs[number].splitlines() if line.strip()]
         title = all(
-            len(line.split()) <= _TITLE_WORDS and (not re.search(r"[.;:,]\s*$", line) or re.match(r"\s*copyright", line, re.I))
+            len(line.split()) <= _TITLE_WORDS
+            and (not re.search(r"[.;:,]\s*$", line) or re.match(r"\s*copyright", line, re.I))
             for line in lines
         )
         if not title:
@@ -143,16 +139,49 @@ def _without_title(text: str) -> str:
 _AUTHOR = "THE AUTHOR"
 _VARIANTS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
     ("ISC", (("ISC DISCLAIMS", f"{_AUTHOR} DISCLAIMS"), ("SHALL ISC BE", f"SHALL {_AUTHOR} BE"))),
-    ("ISC", (("ISC DISCLAIMS", f"{_AUTHOR} DISCLAIMS"), ("SHALL ISC BE", f"SHALL {_AUTHOR} BE"), ("and/or distribute", "and distribute"))),
+    (
+        "ISC",
+        (
+            ("ISC DISCLAIMS", f"{_AUTHOR} DISCLAIMS"),
+            ("SHALL ISC BE", f"SHALL {_AUTHOR} BE"),
+            ("and/or distribute", "and distribute"),
+        ),
+    ),
     ("ISC", (("and/or distribute", "and distribute"),)),
-    ("BSD-2-Clause", (("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", f"{_AUTHOR} AND CONTRIBUTORS"), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", f"{_AUTHOR} OR CONTRIBUTORS"))),
-    ("BSD-2-Clause", (("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", _AUTHOR), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", _AUTHOR))),
-    ("BSD-3-Clause", (("Neither the name of the copyright holder nor the names of its contributors may be", "The name of the author may not be"), ("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", _AUTHOR), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", _AUTHOR))),
-    ("BSD-3-Clause", (("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", "THE REGENTS AND CONTRIBUTORS"), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", "THE REGENTS OR CONTRIBUTORS"), ("copyright holder nor", "University nor"))),
+    (
+        "BSD-2-Clause",
+        (
+            ("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", f"{_AUTHOR} AND CONTRIBUTORS"),
+            ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", f"{_AUTHOR} OR CONTRIBUTORS"),
+        ),
+    ),
+    (
+        "BSD-2-Clause",
+        (("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", _AUTHOR), ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", _AUTHOR)),
+    ),
+    (
+        "BSD-3-Clause",
+        (
+            (
+                "Neither the name of the copyright holder nor the names of its contributors may be",
+                "The name of the author may not be",
+            ),
+            ("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", _AUTHOR),
+            ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", _AUTHOR),
+        ),
+    ),
+    (
+        "BSD-3-Clause",
+        (
+            ("THE COPYRIGHT HOLDERS AND CONTRIBUTORS", "THE REGENTS AND CONTRIBUTORS"),
+            ("THE COPYRIGHT HOLDER OR CONTRIBUTORS", "THE REGENTS OR CONTRIBUTORS"),
+            ("copyright holder nor", "University nor"),
+        ),
+    ),
     ("BSD-3-Clause", (("THE COPYRIGHT HOLDER OR CONTRIBUTORS", "THE COPYRIGHT OWNER OR CONTRIBUTORS"),)),
     ("MIT", (("this permission notice shall", "this permission notice (including the next paragraph) shall"),)),
     ("X11", (("X Window System is a trademark of X Consortium, Inc.", ""),)),
-)  # fmt: skip
+)
 
 
 def _variants(texts: dict[str, str]) -> Iterator[tuple[str, str]]:
@@ -271,8 +300,7 @@ def _exact(text: Words, rows: Hashes) -> list[Match]:
             entry = known.known[number]
             stop = start + len(entry)
             if stop <= len(text) and _span_hash(sums, start, stop) == entry.whole:
-                # A longer one may begin inside it only if it is not one itself: the first is the longest here.
-                found.append(Match(entry, start, stop, 1.0, covered=((start, stop),)))
+                found.append(Match(entry, start, stop, 1.0))
                 end = stop
                 break
     return found
@@ -281,7 +309,8 @@ def _exact(text: Words, rows: Hashes) -> list[Match]:
 def _members(table: Hashes, values: Hashes) -> NDArray[np.bool_]:
     places = np.searchsorted(table, values)
     places[places == len(table)] = 0
-    return table[places] == values
+    found: NDArray[np.bool_] = table[places] == values
+    return found
 
 
 def _similar(text: Words, rows: Hashes, free: NDArray[np.bool_]) -> list[Match]:
@@ -337,7 +366,7 @@ def _best(text: Words, known: Index, hits: tuple[Places, Places]) -> Match | Non
 
 
 def _lookup(known: Index, rows: Hashes, free: NDArray[np.bool_]) -> tuple[Places, Places]:
-    """Where rows of known texts begin in the text, and the number of each in the index; only where its words are free."""
+    """Where rows of known texts begin in the text, as far as its words are free, and their numbers in the index."""
     at = np.flatnonzero(free[: len(rows)] & free[_ROW - 1 :])
     where = np.searchsorted(known.rows, rows[at])
     where[where == len(known.rows)] = 0
@@ -360,9 +389,7 @@ class _Tile:
     size: int
 
 
-def _lay(
-    text: Words, entry: Known, places: NDArray[np.int64], theirs: NDArray[np.int32]
-) -> Match | None:
+def _lay(text: Words, entry: Known, places: NDArray[np.int64], theirs: NDArray[np.int32]) -> Match | None:
     """`entry` laid over the text where most of it is, None if too little of it is there."""
     blocks = _blocks(places, theirs)
     if not blocks:
@@ -378,11 +405,10 @@ def _lay(
     if score < (LEAST if entry.kind != "header" and len(entry) >= _SHORT else _LEAST_SHORT):
         return None
     start, end = tiles[0].mine, tiles[-1].mine + tiles[-1].size
-    spans = tuple((t.mine, t.mine + t.size) for t in tiles)
-    added = tuple((a.mine + a.size, b.mine) for a, b in zip(tiles, tiles[1:], strict=False) if a.mine + a.size < b.mine)
+    added = tuple((a.mine + a.size, b.mine) for a, b in itertools.pairwise(tiles) if a.mine + a.size < b.mine)
     gaps = _gaps(tiles, len(entry))
     missing = tuple(tuple(entry.words.said(a, b)) for a, b in gaps)
-    return Match(entry, start, end, score, added, missing, spans)
+    return Match(entry, start, end, score, added, missing)
 
 
 def _blocks(places: NDArray[np.int64], theirs: NDArray[np.int32]) -> list[_Tile]:
@@ -449,4 +475,4 @@ def _trimmed(tiles: list[_Tile]) -> list[_Tile]:
 def _gaps(tiles: list[_Tile], size: int) -> list[tuple[int, int]]:
     """Slices of the known text that no tile covers, from its first covered word to its last."""
     spans = sorted((t.theirs, t.theirs + t.size) for t in tiles)
-    return [(a_end, b) for (_, a_end), (b, _) in zip(spans, spans[1:], strict=False) if a_end < b]
+    return [(a_end, b) for (_, a_end), (b, _) in itertools.pairwise(spans) if a_end < b]

@@ -20,19 +20,25 @@ Places = NDArray[np.int64]
 _LETTERS = np.uint64(6364136223846793005)
 _WORDS = np.uint64(0xBF58476D1CE4E5B9)
 
-_MARKUP = re.compile(r"<(?:/?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>\n]{0,200})?/?|!--|!DOCTYPE[^<>\n]{0,200})>|&(?:[a-z]{2,6}|#\d{1,4});|-->")
-_HAS_MARKUP = re.compile(r"</?(?:p|br|div|html|body|li|span|pre|h[1-6]|code|b|i|a|td)\b[^<>\n]{0,200}>|&(?:quot|lt|gt|amp|copy|nbsp|#\d+);")
+_MARKUP = re.compile(
+    r"<(?:/?[a-zA-Z][a-zA-Z0-9]*(?:\s[^<>\n]{0,200})?/?|!--|!DOCTYPE[^<>\n]{0,200})>|&(?:[a-z]{2,6}|#\d{1,4});|-->"
+)
+_HAS_MARKUP = re.compile(
+    r"</?(?:p|br|div|html|body|li|span|pre|h[1-6]|code|b|i|a|td)\b[^<>\n]{0,200}>|&(?:quot|lt|gt|amp|copy|nbsp|#\d+);"
+)
 _PLACEHOLDER = re.compile(r"(?:year|yyyy|yr|dates?|fullname|name|owner|author|copyright)\b", re.IGNORECASE)
 # After the word "copyright": a sign, a year or a place for one, or a name; not "Copyright Holder", "COPYRIGHT NOTICE".
 _STATEMENT = re.compile(
     r"""copyrights?(?:\s+(?:is\s+)?(?:held\s+by|by|of|owned\s+by))?[\s:,\-—]{0,20}
-        (?: \(c\) | © | &copy; | \d{4} | \\\(co | [<\[{(]\s*(?:yyyy|year|yr|date|name|copyright|fullname|owner|author) | year\b | yyyy
+        (?: \(c\) | © | &copy; | \d{4} | \\\(co | year\b | yyyy
+          | [<\[{(]\s*(?:yyyy|year|yr|date|name|copyright|fullname|owner|author)
           | (?!(?:Holder|Notice|Owner|Licen|Law|Act|Statement|Disclaim|Right|Laws|Interest|Infring|Treat|And|Or|In)\w*)
             [A-Z][\w.&'-]*[ ,] )""",
     re.VERBOSE,
-)  # fmt: skip
+)
 _STATEMENT_FOLDED = re.compile(
-    r"copyrights?[\s:,\-—]{0,20}(?:\(c\)|©|&copy;|\d{4}|\\\(co|[<\[{(]\s*(?:yyyy|year|yr|date|name|copyright|fullname|owner|author))",
+    r"copyrights?[\s:,\-—]{0,20}(?:\(c\)|©|&copy;|\d{4}|\\\(co|[<\[{(]\s*(?:yyyy|year|yr|date|name|copyright|"
+    r"fullname|owner|author))",
     re.IGNORECASE,
 )
 _SIGN = re.compile(r"(?:\([cC]\)|©)\s*\d{4}|©\s*[A-Z<\[]")
@@ -117,14 +123,33 @@ def word_hash(word: str) -> np.uint64:
 def _spellings() -> tuple[Hashes, Hashes]:
     """Words that count as others, sorted, and those others; 0 is for words that do not count at all."""
     same = {
-        "licence": "license", "licences": "licenses", "licenced": "licensed", "sublicence": "sublicense",
-        "https": "http", "www": "", "rem": "", "dnl": "", "acknowledgement": "acknowledgment",
-        "acknowledgements": "acknowledgments", "favour": "favor", "merchantibility": "merchantability",
-        "organisation": "organization", "organisations": "organizations", "authorised": "authorized",
-        "behaviour": "behavior", "judgement": "judgment", "wilful": "willful", "fulfil": "fulfill",
-        "whilst": "while", "analogue": "analog", "centre": "center", "programme": "program",
-        "noncommercial": "commercial", "owners": "holders", "owner": "holder",
-    }  # fmt: skip
+        "licence": "license",
+        "licences": "licenses",
+        "licenced": "licensed",
+        "sublicence": "sublicense",
+        "https": "http",
+        "www": "",
+        "rem": "",
+        "dnl": "",
+        "acknowledgement": "acknowledgment",
+        "acknowledgements": "acknowledgments",
+        "favour": "favor",
+        "merchantibility": "merchantability",
+        "organisation": "organization",
+        "organisations": "organizations",
+        "authorised": "authorized",
+        "behaviour": "behavior",
+        "judgement": "judgment",
+        "wilful": "willful",
+        "fulfil": "fulfill",
+        "whilst": "while",
+        "analogue": "analog",
+        "centre": "center",
+        "programme": "program",
+        "noncommercial": "commercial",
+        "owners": "holders",
+        "owner": "holder",
+    }
     del same["noncommercial"]
     pairs = sorted((int(word_hash(a)), int(word_hash(b)) if b else 0) for a, b in same.items())
     return np.array([a for a, _ in pairs], np.uint64), np.array([b for _, b in pairs], np.uint64)
@@ -175,7 +200,10 @@ def _markers(text: str, starts: Places, ends: Places) -> NDArray[np.bool_]:
         start = int(starts[place])
         line = text[max(text.rfind("\n", max(0, start - 40), start) + 1, start - 40) : start]
         word = text[start : int(ends[place])]
-        if not (line.strip(" \t*#/;%-+.\"'!|>(").strip() == "" and (len(word) == 1 or word.isdigit() or not word.lower().strip("ivx"))):
+        if not (
+            line.strip(" \t*#/;%-+.\"'!|>(").strip() == ""
+            and (len(word) == 1 or word.isdigit() or not word.lower().strip("ivx"))
+        ):
             found[place] = False
     return found
 
@@ -200,9 +228,9 @@ def _drop_statements(text: str, hashes: Hashes, starts: Places, keep: NDArray[np
         word = text[start : start + 9].lower()
         window = text[start : start + 120]
         if word.startswith("copyright"):
-            stated = _STATEMENT.match(window) or _STATEMENT_FOLDED.match(window) or _named(text, start, window)
+            stated = bool(_STATEMENT.match(window) or _STATEMENT_FOLDED.match(window)) or _named(text, start, window)
         else:
-            stated = bool(start) and _SIGN.match(text[start - 1 : start + 40])
+            stated = _SIGN.match(text[start - 1 : start + 40]) is not None if start else False
         if not stated:
             continue
         line_end = text.find("\n", start)
@@ -224,8 +252,10 @@ def _named(text: str, start: int, window: str) -> bool:
 # A statement may share its line with what it does not belong to, in texts of one line.
 _LONG_STATEMENT = 120
 _FOLLOWED = re.compile(
-    r"(?:[Aa]ll [Rr]ights [Rr]eserved\.?|[.>\]]|\s)\s*(?=(?:Permission (?:is|to)|Redistribution and|Licensed under|This (?:program|library|file|software|"
-    r"code|source|work|is)|Use of this|Use,|The (?:above|contents|MIT|licenses)|Everyone is|(?:Distributed|Released) under|All code|You may|By obtaining|Preamble|"
+    r"(?:[Aa]ll [Rr]ights [Rr]eserved\.?|[.>\]]|\s)\s*(?=(?:Permission (?:is|to)|Redistribution and|"
+    r"Licensed under|This (?:program|library|file|software|"
+    r"code|source|work|is)|Use of this|Use,|The (?:above|contents|MIT|licenses)|Everyone is|(?:Distributed|"
+    r"Released) under|All code|You may|By obtaining|Preamble|"
     r"PERMISSION (?:IS|TO)|REDISTRIBUTION AND|EVERYONE IS|LICENSED UNDER|PREAMBLE|THIS (?:PROGRAM|SOFTWARE|IS))\b)"
 )
 

@@ -10,12 +10,35 @@ HEADERS = [
     ("SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */", "GPL-2.0-only WITH Linux-syscall-note"),
     ("SPDX-License-Identifier: GPL-2.0+", "GPL-2.0-or-later"),
     ("SPDX-License-Identifier: Foo-9.9", "LicenseRef-Unknown"),
-    ("Licensed under the Apache License, Version 2.0 (the \"License\"); you may not use this file except in compliance", "Apache-2.0"),
-    ("it under the terms of the GNU General Public License as published by\nthe Free Software Foundation; either version 2 of the License, or\n(at your option) any later version.", "GPL-2.0-or-later"),
-    ("it under the terms of the GNU General Public License version 2 as\npublished by the Free Software Foundation.", "GPL-2.0-only"),
-    ("under the terms of the GNU Lesser General Public License as published by the Free Software Foundation; version 2.1 only", "LGPL-2.1-only"),
-    ("GNU Library General Public License, either version 2 of the License, or (at your option) any later version, distributed under the GNU Library General Public License version 2 or later", "LGPL-2.0-or-later"),
-    ("You can redistribute it under the terms of the GNU Affero General Public License as published by the Free Software Foundation, either version 3 of the License, or (at your option) any later version.", "AGPL-3.0-or-later"),
+    (
+        'Licensed under the Apache License, Version 2.0 (the "License"); you may not use this file except in '
+        "compliance",
+        "Apache-2.0",
+    ),
+    (
+        "it under the terms of the GNU General Public License as published by\nthe Free Software Foundation; "
+        "either version 2 of the License, or\n(at your option) any later version.",
+        "GPL-2.0-or-later",
+    ),
+    (
+        "it under the terms of the GNU General Public License version 2 as\npublished by the Free Software Foundation.",
+        "GPL-2.0-only",
+    ),
+    (
+        "under the terms of the GNU Lesser General Public License as published by the Free Software Foundation; "
+        "version 2.1 only",
+        "LGPL-2.1-only",
+    ),
+    (
+        "GNU Library General Public License, either version 2 of the License, or (at your option) any later "
+        "version, distributed under the GNU Library General Public License version 2 or later",
+        "LGPL-2.0-or-later",
+    ),
+    (
+        "You can redistribute it under the terms of the GNU Affero General Public License as published by the "
+        "Free Software Foundation, either version 3 of the License, or (at your option) any later version.",
+        "AGPL-3.0-or-later",
+    ),
     ("This Source Code Form is subject to the terms of the Mozilla Public License, v. 2.0.", "MPL-2.0"),
     ("This is MIT licensed.", "MIT"),
     ("Released under the MIT license.", "MIT"),
@@ -23,18 +46,33 @@ HEADERS = [
     ("@license MIT", "MIT"),
     ("Copyright Somebody 2013. BSD 3-Clause license, see LICENSE file.", "BSD-3-Clause"),
     ("Part of the LLVM Project, under the Apache License v2.0 with LLVM Exceptions.", "Apache-2.0 WITH LLVM-exception"),
-    ("Licensed under either of Apache License, Version 2.0 (LICENSE-APACHE or http://www.apache.org/licenses/LICENSE-2.0)\nor MIT license (LICENSE-MIT or http://opensource.org/licenses/MIT) at your option.", "Apache-2.0 OR MIT"),
+    (
+        "Licensed under either of Apache License, Version 2.0 (LICENSE-APACHE or "
+        "http://www.apache.org/licenses/LICENSE-2.0)\nor MIT license (LICENSE-MIT or "
+        "http://opensource.org/licenses/MIT) at your option.",
+        "Apache-2.0 OR MIT",
+    ),
     ("This file is dual licensed under MIT and Apache-2.0.", "MIT OR Apache-2.0"),
     ("Dual-licensed under the MIT and GPL licenses.", "MIT OR GPL-1.0-or-later"),
     ("distributed under the terms of the MIT license and the Zlib license", "MIT AND Zlib"),
     ("You may distribute this under the same terms as Perl itself.", "Artistic-1.0-Perl OR GPL-1.0-or-later"),
     ("This code is in the public domain.", "LicenseRef-scancode-public-domain"),
-    ("Distributed under the Boost Software License, Version 1.0.\n(See accompanying file LICENSE_1_0.txt or copy at http://www.boost.org/LICENSE_1_0.txt)", "BSL-1.0"),
-    ("licensed under a Creative Commons Attribution-NonCommercial-ShareAlike 4.0 International License", "CC-BY-NC-SA-4.0"),
+    (
+        "Distributed under the Boost Software License, Version 1.0.\n(See accompanying file LICENSE_1_0.txt or "
+        "copy at http://www.boost.org/LICENSE_1_0.txt)",
+        "BSL-1.0",
+    ),
+    (
+        "licensed under a Creative Commons Attribution-NonCommercial-ShareAlike 4.0 International License",
+        "CC-BY-NC-SA-4.0",
+    ),
     ("Licensed under the EUPL, Version 1.2 or – as soon they will be approved by the European Commission", "EUPL-1.2"),
-    ("Use of this source code is governed by a BSD-style\nlicense that can be found in the LICENSE file.", "LicenseRef-BSD"),
+    (
+        "Use of this source code is governed by a BSD-style\nlicense that can be found in the LICENSE file.",
+        "LicenseRef-BSD",
+    ),
     ("See the LICENSE file in the project root for more information.", "LicenseRef-unknown-reference"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(("text", "spdx"), HEADERS)
@@ -83,20 +121,30 @@ def test_a_readme_or_notice_that_mentions_a_copyleft_tool_says_nothing() -> None
         ("# X\n\n## License\n\nMIT\n", "MIT"),
         ("# X\n\n## License\n\n[MIT](LICENSE)\n", "MIT"),
         ("# X\n\n## License\n\nMIT © [Somebody](https://example.org)\n", "MIT"),
-        ("X\n=\n\nLicense\n-------\n\nThis project is licensed under the terms of the Apache License 2.0.\n", "Apache-2.0"),
-        ("# X\n\n## License\n\nLicensed under either of\n\n * Apache License, Version 2.0\n * MIT license\n\nat your option.\n", "Apache-2.0 OR MIT"),
+        (
+            "X\n=\n\nLicense\n-------\n\nThis project is licensed under the terms of the Apache License 2.0.\n",
+            "Apache-2.0",
+        ),
+        (
+            "# X\n\n## License\n\nLicensed under either of\n\n * Apache License, Version 2.0\n * MIT "
+            "license\n\nat your option.\n",
+            "Apache-2.0 OR MIT",
+        ),
         ("# X\n\nThis project is licensed under the BSD 3-Clause license.\n", "BSD-3-Clause"),
         ("---\nlicense: apache-2.0\nlanguage: en\n---\n# Model\n", "Apache-2.0"),
         ("[![l](https://img.shields.io/badge/license-MIT-blue.svg)](x)\n# X\n", "MIT"),
         ("# X\n\n== License ==\n\nGPLv2 or later\n", "GPL-2.0-or-later"),
     ],
-)  # fmt: skip
+)
 def test_readme_sections(text: str, spdx: str) -> None:
     assert expression(detect("README.md", text)) == spdx
 
 
 def test_ignored_tags_and_generated_tags() -> None:
-    text = "# REUSE-IgnoreStart\nprint('SPDX-License-Identifier: GPL-3.0-only')\n# REUSE-IgnoreEnd\n# SPDX-License-Identifier: MIT\n"
+    text = (
+        "# REUSE-IgnoreStart\nprint('SPDX-License-Identifier: GPL-3.0-only')\n# REUSE-IgnoreEnd\n"
+        "# SPDX-License-Identifier: MIT\n"
+    )
     assert expression(detect("a.py", text)) == "MIT"
 
 

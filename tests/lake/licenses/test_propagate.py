@@ -64,10 +64,12 @@ def test_nothing_said_is_none_and_unknown_terms_are_unknown() -> None:
 def test_two_texts_are_joined_as_the_manifest_says() -> None:
     both = {"LICENSE-MIT": MIT, "LICENSE-APACHE": APACHE, "src/a.rs": "x"}
     assert held(both)["src/a.rs"][0] == "Apache-2.0 AND MIT"
-    assert held({**both, "Cargo.toml": '[package]\nlicense = "MIT OR Apache-2.0"'})["src/a.rs"][0] == "MIT OR Apache-2.0"
+    assert (
+        held({**both, "Cargo.toml": '[package]\nlicense = "MIT OR Apache-2.0"'})["src/a.rs"][0] == "MIT OR Apache-2.0"
+    )
     readme = "## License\n\nLicensed under either of Apache License, Version 2.0 or MIT license at your option.\n"
     assert held({**both, "README.md": readme})["src/a.rs"][0] == "Apache-2.0 OR MIT"
-    pointer = "This software is made available under the terms of *either* of the licenses found in LICENSE.APACHE or LICENSE.BSD."
+    pointer = "It is made available under the terms of *either* of the licenses found in LICENSE.APACHE or LICENSE.BSD."
     tree = {"LICENSE": pointer, "LICENSE.APACHE": APACHE, "LICENSE.BSD": BSD3, "a.py": "x"}
     assert held(tree)["a.py"][0] == "Apache-2.0 OR BSD-3-Clause"
 
@@ -78,7 +80,9 @@ def test_a_text_cannot_tell_or_later_and_a_manifest_can() -> None:
 
 
 def test_references_resolve_to_the_nearest_licence_file() -> None:
-    header = "// Use of this source code is governed by a BSD-style\n// license that can be found in the LICENSE file.\n"
+    header = (
+        "// Use of this source code is governed by a BSD-style\n// license that can be found in the LICENSE file.\n"
+    )
     tree = {"LICENSE": BSD3, "a.go": header, "b.go": "// See the LICENSE file in the project root for details.\n"}
     assert held(tree)["a.go"][:2] == ("BSD-3-Clause", "license")
     assert held(tree)["b.go"][:2] == ("BSD-3-Clause", "license")
@@ -105,7 +109,11 @@ def test_reuse_and_debian_patterns() -> None:
     assert found["img/c.png"] == ("ISC", "sidecar", "img/c.png.license")
     assert found["gen.py"] == ("MIT", "pattern", "REUSE.toml")
     assert found["main.py"] == ("MIT", "own", "main.py")
-    debian = {"debian/copyright": "Files: *\nLicense: GPL-2+\n\nFiles: lib/*\nLicense: Expat\n", "a.c": "x", "lib/x/b.c": "x"}
+    debian = {
+        "debian/copyright": "Files: *\nLicense: GPL-2+\n\nFiles: lib/*\nLicense: Expat\n",
+        "a.c": "x",
+        "lib/x/b.c": "x",
+    }
     assert held(debian)["a.c"][:2] == ("GPL-2.0-or-later", "manifest")
     assert held(debian)["lib/x/b.c"][:2] == ("MIT", "pattern")
 
@@ -159,7 +167,7 @@ def test_sql_says_what_python_says(tree: dict[str, set[str]]) -> None:
     findings = {folder + name: FOUND[name] for folder, names in tree.items() for name in names}
     expected = propagate(findings, findings)
     with duckdb.connect() as connection:
-        paths = pa.table({"tree": ["t"] * len(findings), "path": list(findings)})  # noqa: F841: DuckDB reads it
+        paths = pa.table({"tree": ["t"] * len(findings), "path": list(findings)})
         for name, table in tables({"t": evidence(findings)}).items():
             connection.register(name, table)
         connection.register("paths", paths)
@@ -167,8 +175,12 @@ def test_sql_says_what_python_says(tree: dict[str, set[str]]) -> None:
         pairs = connection.sql("SELECT DISTINCT own, pattern, precedence, scope FROM stated_licenses").to_arrow_table()
         connection.register("settled", settlements(pairs))
         rows = connection.sql(
-            "SELECT path, spdx, license_type FROM stated_licenses JOIN settled ON (stated_licenses.own IS NOT DISTINCT FROM settled.own "
-            "AND stated_licenses.pattern IS NOT DISTINCT FROM settled.pattern AND stated_licenses.precedence IS NOT DISTINCT FROM settled.precedence "
+            "SELECT path, spdx, license_type FROM stated_licenses JOIN settled ON (stated_licenses.own IS NOT "
+            "DISTINCT FROM settled.own "
+            "AND stated_licenses.pattern IS NOT DISTINCT FROM settled.pattern AND stated_licenses.precedence IS "
+            "NOT DISTINCT FROM settled.precedence "
             "AND stated_licenses.scope IS NOT DISTINCT FROM settled.scope)"
         ).fetchall()
-    assert {path: (spdx, kind) for path, spdx, kind in rows} == {p: (h.spdx, h.license_type) for p, h in expected.items()}
+    assert {path: (spdx, kind) for path, spdx, kind in rows} == {
+        p: (h.spdx, h.license_type) for p, h in expected.items()
+    }

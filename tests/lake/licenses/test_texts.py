@@ -14,7 +14,20 @@ TEXTS: dict[str, str] = data()["texts"]  # type: ignore[assignment]
 EXCEPTIONS: dict[str, str] = data()["exceptions"]  # type: ignore[assignment]
 HEADERS: dict[str, str] = data()["headers"]  # type: ignore[assignment]
 KNOWN = sorted({k.name for k in index().known if k.kind == "text"})
-COMMON = ("MIT", "Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MPL-2.0", "Zlib", "BSL-1.0", "Unlicense", "GPL-2.0-only", "LGPL-2.1-only", "CC0-1.0")  # fmt: skip
+COMMON = (
+    "MIT",
+    "Apache-2.0",
+    "BSD-2-Clause",
+    "BSD-3-Clause",
+    "ISC",
+    "MPL-2.0",
+    "Zlib",
+    "BSL-1.0",
+    "Unlicense",
+    "GPL-2.0-only",
+    "LGPL-2.1-only",
+    "CC0-1.0",
+)
 
 RESTRICTIONS = (
     "The Software shall be used for Good, not Evil, and for nothing else.",
@@ -78,8 +91,12 @@ def test_comment_leaders_do_not_count(name: str, leader: str) -> None:
         lambda text: text.replace("\n", "\r\n"),
         lambda text: text.replace('"', "“").replace("'", "’"),
         lambda text: text.replace("license", "licence").replace("License", "Licence"),
-        lambda text: "<html><body><p>" + text.replace("\n\n", "</p>\n<p>").replace('"', "&quot;") + "</p></body></html>",
-        lambda text: "Project\n=======\n\nCopyright (c) 2001-2024 Somebody <me@example.org>\nCopyright 2020 Else\n\n" + text,
+        lambda text: (
+            "<html><body><p>" + text.replace("\n\n", "</p>\n<p>").replace('"', "&quot;") + "</p></body></html>"
+        ),
+        lambda text: (
+            "Project\n=======\n\nCopyright (c) 2001-2024 Somebody <me@example.org>\nCopyright 2020 Else\n\n" + text
+        ),
     ],
     ids=["upper", "one-line", "crlf", "quotes", "british", "html", "title"],
 )
@@ -90,7 +107,11 @@ def test_spelling_and_layout_do_not_count(name: str, change) -> None:
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(["MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Apache-2.0", "Zlib"]), st.sampled_from(RESTRICTIONS), st.data())
+@given(
+    st.sampled_from(["MIT", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Apache-2.0", "Zlib"]),
+    st.sampled_from(RESTRICTIONS),
+    st.data(),
+)
 def test_an_added_restriction_is_never_passed_over(name: str, restriction: str, data_) -> None:
     paragraphs = TEXTS[name].strip().split("\n\n")
     at = data_.draw(st.integers(1, len(paragraphs)))
@@ -117,7 +138,10 @@ def test_a_restriction_inside_a_sentence_too(name: str, restriction: str, data_)
 @given(st.sampled_from(COMMON[:7]), st.integers(20, 200), st.integers(0, 8))
 def test_rewrapping_changes_nothing(name: str, width: int, indent: int) -> None:
     paragraphs = TEXTS[name].split("\n\n")
-    text = "\n\n".join(textwrap.fill(p, width, initial_indent=" " * indent, break_long_words=False, break_on_hyphens=False) for p in paragraphs)
+    text = "\n\n".join(
+        textwrap.fill(p, width, initial_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+        for p in paragraphs
+    )
     assert expression(detect("COPYING", text)) == name
 
 
@@ -130,7 +154,11 @@ def test_clauses_in_another_order_are_the_same_licence(random) -> None:
 
 
 def test_what_is_taken_out_of_a_licence_counts_too() -> None:
-    text = TEXTS["MIT"].replace("distribute, sublicense, and/or sell\ncopies", "distribute\ncopies").replace("distribute, sublicense, and/or sell copies", "distribute copies")
+    text = (
+        TEXTS["MIT"]
+        .replace("distribute, sublicense, and/or sell\ncopies", "distribute\ncopies")
+        .replace("distribute, sublicense, and/or sell copies", "distribute copies")
+    )
     assert text != TEXTS["MIT"]
     assert not plain(detect("LICENSE", text))
 
@@ -148,7 +176,9 @@ def test_known_variants_are_told_apart() -> None:
 
 
 def test_several_licences_in_one_file() -> None:
-    text = "\n\n".join(["This product bundles:", TEXTS["MIT"], "-----", TEXTS["Zlib"], "-----", TEXTS["MIT"], TEXTS["Apache-2.0"]])
+    text = "\n\n".join(
+        ["This product bundles:", TEXTS["MIT"], "-----", TEXTS["Zlib"], "-----", TEXTS["MIT"], TEXTS["Apache-2.0"]]
+    )
     found = detect("LICENSE", text)
     assert expression(found) == "MIT AND Zlib AND Apache-2.0"
     assert [f.rule for f in found if f.rule.startswith("text:")].count("text:MIT") == 2
@@ -161,9 +191,12 @@ def test_an_exception_goes_with_its_licence() -> None:
 
 def test_commons_clause_and_non_commercial_have_names() -> None:
     commons = (
-        '"Commons Clause" License Condition v1.0\n\nThe Software is provided to you by the Licensor under the License, as '
-        "defined below, subject to the following condition.\n\nWithout limiting other conditions in the License, the grant "
-        "of rights under the License will not include, and the License does not grant to you, the right to Sell the Software."
+        '"Commons Clause" License Condition v1.0\n\nThe Software is provided to you by the Licensor under the '
+        "License, as "
+        "defined below, subject to the following condition.\n\nWithout limiting other conditions in the License, "
+        "the grant "
+        "of rights under the License will not include, and the License does not grant to you, the right to Sell "
+        "the Software."
     )
     found = expression(detect("LICENSE", f"{commons}\n\n{TEXTS['Apache-2.0']}"))
     assert found is not None and "LicenseRef-Commons-Clause" in found and "Apache-2.0" in found
@@ -223,7 +256,24 @@ def test_a_licence_file_of_ten_megabytes() -> None:
 
 
 @settings(max_examples=150)
-@given(st.text(max_size=400), st.sampled_from(["LICENSE", "a.py", "README.md", "pom.xml", "setup.py", "debian/copyright", "REUSE.toml", "package.json", "x.license", "Cargo.toml", "DESCRIPTION"]))
+@given(
+    st.text(max_size=400),
+    st.sampled_from(
+        [
+            "LICENSE",
+            "a.py",
+            "README.md",
+            "pom.xml",
+            "setup.py",
+            "debian/copyright",
+            "REUSE.toml",
+            "package.json",
+            "x.license",
+            "Cargo.toml",
+            "DESCRIPTION",
+        ]
+    ),
+)
 def test_any_text_gives_findings_inside_it(text: str, path: str) -> None:
     for finding in detect(path, text):
         assert 0 <= finding.start_offset <= finding.end_offset <= len(text)
