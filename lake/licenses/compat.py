@@ -2,9 +2,9 @@
 
 The table is the compatibility matrix of OSADL (`data/licence_compatibility.csv`, CC-BY-4.0), its reading of 111
 licences: https://www.osadl.org/Access-to-raw-data.oss-compliance-raw-data-access.0.html. It has a direction: MIT code
-may go into a work under the GPL, GPL code not into one under MIT. What it does not know is unknown here, except that what may
-not be used commercially, or not be used at all without more, cannot go into a work that anyone may use. This is a
-table, not legal advice.
+may go into a work under the GPL, GPL code not into one under MIT. What it does not know is unknown here, except that
+what may not be used commercially, or not be used at all without more, cannot go into a work that anyone may use. This
+is a table, not legal advice.
 """
 
 import csv
