@@ -296,6 +296,69 @@ def release(version: str | None, notes: str, url: str, catalog: str | None, as_j
         )
 
 
+@main.group("license")
+def license_group() -> None:
+    """Find the licences of files; check what may be combined with what."""
+
+
+@license_group.command("check")
+@click.argument("expression")
+@click.option("--into", required=True, metavar="LICENSE", help="The licence of the work that the code is to go into.")
+@_json_option
+def license_check(expression: str, into: str, as_json: bool) -> None:
+    """Whether code under EXPRESSION may go into a work under another licence.
+
+    The answer is compatible, incompatible, check (it depends on how the two are combined) or unknown; the exit status
+    is 0 only for compatible, else 1. It rests on OSADL's published matrix and is no legal advice.
+
+    \b
+    codelake license check "MIT OR GPL-3.0-only" --into Apache-2.0
+    codelake license check GPL-2.0-only --into Apache-2.0 --json
+    """
+    from . import show
+    from .lake.licenses.compat import check
+
+    verdict = check(expression, into)
+    if as_json:
+        show.json_line({**vars(verdict), "reasons": [vars(r) for r in verdict.reasons]})
+    else:
+        chosen = f", as {verdict.chosen}" if verdict.chosen != verdict.expression else ""
+        show.table(
+            f"{verdict.expression} into {verdict.into}: {verdict.answer}{chosen}",
+            ("code under", "into", "answer", "why"),
+            [(r.inbound, r.outbound, r.answer, r.why) for r in verdict.reasons],
+        )
+    if verdict.answer != "compatible":
+        sys.exit(1)
+
+
+@license_group.command("detect")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_json_option
+def license_detect(files: tuple[Path, ...], as_json: bool) -> None:
+    """Find what FILES say of their licence, and where.
+
+    A file's name matters: LICENSE, README and manifests are read as what they are. --json prints one object a finding.
+
+    \b
+    codelake license detect LICENSE src/*.py
+    codelake license detect package.json --json
+    """
+    from . import show
+    from .lake.licenses.files import findings_of
+
+    rows = [(path, found) for path in files for found in findings_of(path)]
+    if as_json:
+        for path, finding in rows:
+            show.json_line({"path": str(path), **{name: getattr(finding, name) for name in finding.__slots__}})
+    else:
+        show.table(
+            "licences",
+            ("file", "licence", "characters", "score", "rule"),
+            [(str(p), f.spdx, f"{f.start_offset}–{f.end_offset}", f.score, f.rule) for p, f in rows],
+        )
+
+
 @main.group()
 def tokenizer() -> None:
     """Train tokenizers on the lake."""
