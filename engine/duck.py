@@ -118,14 +118,6 @@ def sql_type(kind: pa.DataType) -> str:
     return _SQL_TYPES[kind]
 
 
-def hive_keys(table: TableFiles) -> list[str]:
-    """The keys that stand in the path of every file: a filter on one skips files."""
-    keys = list(table.files[0].partition) if table.files else []
-    # Another engine may lay its files out differently; the columns are in the files too, only pruning is lost then.
-    laid_out = all(f"/{partition_path(keys, tuple(f.partition.values()))}/" in f.path for f in table.files)
-    return keys if laid_out else []
-
-
 def scan_sql(table: TableFiles) -> str:
     """A SELECT that reads `table` from its Parquet files, or no rows with the right columns if it has none.
 

@@ -14,9 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from .duck import Evaluator, hive_keys, quote_identifier
+from .duck import Evaluator, quote_identifier
 from .errors import StreamError
-from .tables import DataFile, TableFiles, filesystem
+from .tables import DataFile, TableFiles, filesystem, hive_keys
 
 _FOOTER_THREADS = 8
 _FLIPPED = {
