@@ -29,7 +29,8 @@ MAX_CAPTURES = 3  # MAX_STEP_CAPTURE_COUNT in query.c: tree-sitter drops further
 _TOKEN = re.compile(
     r'[ \t\n\v\f\r]+|;[^\n\0]*|("(?:[^"\\\n]|\\.)*"|@?[A-Za-z0-9_-][A-Za-z0-9_.-]*|[()\[\]:/.!#?*+])', re.DOTALL
 )
-_SIGNS = frozenset("()[]:/.!#?*+")
+_ERROR = "\0"  # a token that fits nowhere
+_SIGNS = frozenset("()[]:/.!#?*+" + _ERROR)
 _SET = {("set", "!"), ("is", "?"), ("is-not", "?")}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
@@ -131,7 +132,7 @@ def runnable(query: str) -> str:
       twice where one of them follows it in its pattern (`query_new` in query.c keeps `predicate_obj` between steps).
     - `+` of something that may be empty becomes `*`: `ts_query_new` runs in a circle on `((a)?)+`.
 
-    A query that cannot be read keeps its `+`.
+    What follows an error keeps its `+`: tree-sitter does not come to it.
     """
     text = list(query)
     tokens = [(found[1], found.start(1)) for found in _TOKEN.finditer(query) if found[1]]
@@ -143,11 +144,11 @@ def runnable(query: str) -> str:
         elif start >= 0 and name == ")":
             text[start : at + 1] = " " * (at + 1 - start)
             start = -1
+    reader = _Reader(query)
     with suppress(_Unreadable):
-        reader = _Reader(query)
         list(reader.patterns())
-        for i in reader.circles:
-            text[tokens[i][1]] = "*"
+    for i in reader.circles:
+        text[tokens[i][1]] = "*"
     return "".join(text)
 
 
@@ -181,7 +182,8 @@ def _tokens(query: str) -> Iterator[str]:
     while at < len(query):
         found = _TOKEN.match(query, at)
         if not found:
-            raise _Unreadable
+            yield _ERROR
+            return
         if found[1]:
             yield found[1]
         at = found.end()
