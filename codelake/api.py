@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .engine.duck import Relation, Session, scan_sql
-from .engine.errors import LakeError, ModelError, QueryError
+from .engine.errors import LakeError, ModelError, QueryError, nearest
 from .engine.progress import Progress
 from .engine.syntax.functions import Syntax
 from .engine.tables import TableFiles, partition_values
@@ -17,11 +17,12 @@ from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
 from .lake.commit import Commit
 from .lake.report import Report
-from .lake.schemas import TABLES
 from .progress import display
 from .sql import load_all
 
 if TYPE_CHECKING:
+    import polars
+    from pyarrow.dataset import Dataset
     from tokenizers import Tokenizer
 
     from .engine.stream import Stream
@@ -139,9 +140,9 @@ class Lake:
         listed: a file with one source a line. at: dates, tags, branches or revisions to visit in place of the present;
         every: a day, week, month, quarter or year, from `since` until `until`; all_tags: every tag. new_only: leave
         out what was last seen at the same revision. max_bytes: longer contents are recorded but not kept (10 MiB by
-        default). timeout: seconds a remote side may say nothing (60). workers: processes that read, by default one a
-        core. A visit is added each time, a content only once; a call that was cut off goes on when made again.
-        Returns counts, drops, failures and what each visit brought.
+        default). timeout: seconds a remote side may say nothing (60). workers: processes that read, this one
+        included, by default one a core. A visit is added each time, a content only once; a call that was cut off goes
+        on when made again. Returns counts, drops, failures and what each visit brought.
         """
         from .lake import ingest
         from .lake.sources.when import when
@@ -210,8 +211,7 @@ class Lake:
         """All rows of one table, to be narrowed: `lake.table("files").where(language="Rust").count()`."""
         from .selection import Selection
 
-        if name not in TABLES:
-            raise QueryError(f"no table {name!r}; tables: {', '.join(TABLES)}")
+        self._table(name)
         return Selection(lake=self, table=name)
 
     def where(self, **columns: object) -> "Selection":
@@ -220,6 +220,21 @@ class Lake:
         lake.where(language="Python", license=["MIT", "BSD-3-Clause"]).where_sql("length_bytes < 10000").pl()
         """
         return self.table("code").where(**columns)
+
+    def polars(self, table: str) -> "polars.LazyFrame":
+        """A table as a Polars LazyFrame, at this lake's point in time.
+
+        lake.polars("code").filter(polars.col("language") == "Rust").select("path").collect()
+        """
+        from .engine.tables import lazy_frame
+
+        return lazy_frame(self._table(table))
+
+    def arrow_dataset(self, table: str) -> "Dataset":
+        """A table as a pyarrow Dataset, at this lake's point in time: for Ray, Dask and what else reads one."""
+        from .engine.tables import arrow_dataset
+
+        return arrow_dataset(self._table(table))
 
     def sql(self, text: str, *, params: Sequence[object] | None = None) -> Relation:
         """The DuckDB relation of one query over the lake's tables; `?` takes its value from `params`.
@@ -448,6 +463,13 @@ class Lake:
         return self._search_index().search(text, k=k, where=where, kind=kind)
 
     # Inside
+
+    def _table(self, name: str) -> TableFiles:
+        tables = self.tables()
+        if name not in tables:
+            close = nearest(name, list(tables)) or list(tables)
+            raise QueryError(f"there is no table {name!r}; nearest: {', '.join(close)}")
+        return tables[name]
 
     def _pinned(self, pins: history.Pins) -> "Lake":
         return Lake(

@@ -87,7 +87,11 @@ def main() -> None:
 @click.option("--new-only", is_flag=True, help="Leave out what was last seen at the same revision.")
 @click.option("--max-bytes", type=click.IntRange(0), help="Longer contents are recorded but not kept.  [10 MiB]")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a remote side may be silent.  [60]")
-@click.option("--workers", type=click.IntRange(0), help="Processes that read; 0 for none.  [one a core]")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    help="Processes that read, this one included; 0 or 1: this one only.  [one a core]",
+)
 @_lake_option
 @_json_option
 def ingest(sources: tuple[str, ...], url: str, catalog: str | None, as_json: bool, **options: Any) -> None:
@@ -226,10 +230,10 @@ def export(
     """Write the rows of QUERY to the folder OUT as shards, whatever their size; `code` by default.
 
     \b
-    parquet      part-00000.parquet …
+    parquet      data/part-00000.parquet …
     hf           a Hugging Face dataset: README.md and data/train-00000-of-00012.parquet …
-    webdataset   shard-000000.tar …: one sample is <number>.txt, the content, and <number>.json, the rest
-    jsonl        part-00000.jsonl.zst …
+    webdataset   data/shard-000000.tar …: one sample is <number>.txt, the content, and <number>.json, the rest
+    jsonl        data/part-00000.jsonl.zst …
 
     Cut off, the same command goes on where it was. The same query at the same snapshots gives the same bytes.
 
@@ -302,6 +306,69 @@ def release(version: str | None, notes: str, url: str, catalog: str | None, as_j
             "releases",
             ("version", "created", "rows of code", "notes", "manifest"),
             [(r.version, r.created, r.rows.get("code", 0), r.notes, r.manifest) for r in found],
+        )
+
+
+@main.group("license")
+def license_group() -> None:
+    """Find the licences of files; check what may be combined with what."""
+
+
+@license_group.command("check")
+@click.argument("expression")
+@click.option("--into", required=True, metavar="LICENSE", help="The licence of the work that the code is to go into.")
+@_json_option
+def license_check(expression: str, into: str, as_json: bool) -> None:
+    """Whether code under EXPRESSION may go into a work under another licence.
+
+    The answer is compatible, incompatible, check (it depends on how the two are combined) or unknown; the exit status
+    is 0 only for compatible, else 1. It rests on OSADL's published matrix and is no legal advice.
+
+    \b
+    codelake license check "MIT OR GPL-3.0-only" --into Apache-2.0
+    codelake license check GPL-2.0-only --into Apache-2.0 --json
+    """
+    from . import show
+    from .lake.licenses.compat import check
+
+    verdict = check(expression, into)
+    if as_json:
+        show.json_line({**vars(verdict), "reasons": [vars(r) for r in verdict.reasons]})
+    else:
+        chosen = f", as {verdict.chosen}" if verdict.chosen != verdict.expression else ""
+        show.table(
+            f"{verdict.expression} into {verdict.into}: {verdict.answer}{chosen}",
+            ("code under", "into", "answer", "why"),
+            [(r.inbound, r.outbound, r.answer, r.why) for r in verdict.reasons],
+        )
+    if verdict.answer != "compatible":
+        sys.exit(1)
+
+
+@license_group.command("detect")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_json_option
+def license_detect(files: tuple[Path, ...], as_json: bool) -> None:
+    """Find what FILES say of their licence, and where.
+
+    A file's name matters: LICENSE, README and manifests are read as what they are. --json prints one object a finding.
+
+    \b
+    codelake license detect LICENSE src/*.py
+    codelake license detect package.json --json
+    """
+    from . import show
+    from .lake.licenses.files import findings_of
+
+    rows = [(path, found) for path in files for found in findings_of(path)]
+    if as_json:
+        for path, finding in rows:
+            show.json_line({"path": str(path), **{name: getattr(finding, name) for name in finding.__slots__}})
+    else:
+        show.table(
+            "licences",
+            ("file", "licence", "characters", "score", "rule"),
+            [(str(p), f.spdx, f"{f.start_offset}–{f.end_offset}", f.score, f.rule) for p, f in rows],
         )
 
 

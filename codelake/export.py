@@ -114,7 +114,8 @@ def export(
         raise LakeError(f"{out}: an export is written to a local folder; copy it from there")
     folder = Path(out)
     relation = lake.session().repeatable(query, params)
-    schema = plain_schema(pa.schema(list(relation.limit(0).to_arrow_table().schema)[:-1]))
+    with _in_words():
+        schema = plain_schema(pa.schema(list(relation.limit(0).to_arrow_table().schema)[:-1]))
     FORMATS[format].check(schema)
     asked = {
         "query": query.strip(),
@@ -155,7 +156,7 @@ def _write(
     """Write the shards that are missing, and what goes with them."""
     kind = FORMATS[state.asked["format"]]
     facts = Facts() if state.asked["format"] == "hf" else None
-    with relation.to_arrow_reader(_BATCH_ROWS) as reader:
+    with _in_words(), relation.to_arrow_reader(_BATCH_ROWS) as reader:
         rows = _Rows(reader, schema, facts)
         for number, shard in enumerate(state.shards):
             progress(rows.done, None, files=rows.done, note=f"passing over shard {number}")
@@ -243,17 +244,12 @@ class _Rows:
         return found.hexdigest()
 
     def _read(self, reader: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        try:
-            for batch in reader:
-                columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
-                plain = pa.RecordBatch.from_arrays(columns, schema=self._schema)
-                if self._facts is not None:
-                    self._facts.add(plain)
-                yield plain
-        except Exception as error:
-            if (message := friendly(error)) is not None:
-                raise QueryError(message) from error
-            raise
+        for batch in reader:
+            columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
+            plain = pa.RecordBatch.from_arrays(columns, schema=self._schema)
+            if self._facts is not None:
+                self._facts.add(plain)
+            yield plain
 
 
 def _hash_bytes(column: pa.Array | pa.ChunkedArray) -> bytes:
@@ -318,6 +314,17 @@ def _intact(folder: Path, shard: Shard) -> bool:
         return False
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest() == shard.sha256
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """An error of DuckDB while rows are read becomes one of ours."""
+    try:
+        yield
+    except Exception as error:
+        if (message := friendly(error)) is not None:
+            raise QueryError(message) from error
+        raise
 
 
 @contextmanager

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 from . import sql
 from .engine import VERSION, plot
 from .engine.errors import LakeError, QueryError, nearest
+from .show import text
 
 if TYPE_CHECKING:
     import altair
@@ -177,6 +178,8 @@ def answer(lake: "Lake", report: Report) -> Answer:
     """Ask the lake. Raises QueryError for SQL that DuckDB refuses or a sentence that names a column there is not."""
     try:
         relation = lake.sql(report.sql)
+        if report.plot is not None:
+            report.plot.check(relation.columns)
         rows = tuple(relation.fetchall())
     except QueryError as error:
         raise QueryError(f"report {report.name}: {error}") from error
@@ -237,22 +240,6 @@ def page(lake: "Lake", answers: Sequence[Answer]) -> str:
     return "\n".join([*parts, "</body></html>\n"])
 
 
-def text(value: object) -> str:
-    """A value as one reads it: thousands separated, at most three decimals, – for none."""
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float | Decimal):
-        whole, _, rest = f"{value:,.3f}".partition(".")
-        return f"{whole}.{rest}".rstrip("0").rstrip(".") if rest else whole
-    if isinstance(value, datetime):
-        return f"{value:%Y-%m-%d %H:%M}"
-    return str(value)
-
-
 class _Words(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
         return format(value, format_spec) if format_spec else text(value)
@@ -288,7 +275,7 @@ def _summary(lake: "Lake") -> str:
     visits, first, last = lake.sql("SELECT count(*), min(visit_date), max(visit_date) FROM repos").fetchall()[0]
     tiles = [
         (text(files), "files of code, one of each content"),
-        (f"{text(round(size / 1e6, 1))} MB", "in them"),
+        (f"{text(size / 1e6)} MB", "in them"),
         (text(repositories), "repositories and packages"),
         (text(languages), "languages"),
         (text(visits), f"visits, {first:%Y-%m-%d} to {last:%Y-%m-%d}" if visits else "visits"),
@@ -313,7 +300,10 @@ def _section(found: Answer, *, drawn: bool) -> str:
         f"<p class='{'answer' if found.rows else 'empty'}'>{_prose(found.sentence)}</p>",
     ]
     if drawn and report.plot is not None:
-        parts.append(f"<div class='plot' id='plot-{html.escape(report.name)}' role='img' aria-label='Plot'></div>")
+        parts.append(
+            f"<div class='plot' id='plot-{html.escape(report.name)}' role='img' "
+            f"aria-label='{html.escape(found.sentence)}'></div>"
+        )
         named = report.plot.y if report.plot.mark == "bar" else None
         names_ = {row[found.columns.index(named)] for row in found.rows} if named else set()
         if report.plot.top is not None and len(names_) > report.plot.top:

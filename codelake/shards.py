@@ -45,11 +45,8 @@ class Format:
 def plain_schema(schema: pa.Schema) -> pa.Schema:
     """The columns as they are stored: values in place of the dictionaries of enumerations.
 
-    Raises QueryError for two columns of one name, and for intervals, which no file format here holds.
+    Raises QueryError for intervals, which no file format here holds.
     """
-    names = schema.names
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise QueryError(f"two columns are called {', '.join(twice)}: give each a name of its own with AS")
     for field in schema:
         if any(pa.types.is_interval(kind) for kind in _types(field.type)):
             raise QueryError(
@@ -171,11 +168,12 @@ def _nothing(schema: pa.Schema) -> None:
     """Parquet holds every column that gets here."""
 
 
+# The files are below data/, so that a reader can be given a folder with nothing else in it.
 FORMATS = {
-    "parquet": Format("part-{:05d}.parquet", "part-{:05d}.parquet", ParquetShard, _nothing),
+    "parquet": Format("data/part-{:05d}.parquet", "data/part-{:05d}.parquet", ParquetShard, _nothing),
     "hf": Format("data/train-{:05d}.parquet", "data/train-{:05d}-of-{:05d}.parquet", ParquetShard, _nothing),
-    "webdataset": Format("shard-{:06d}.tar", "shard-{:06d}.tar", Samples, check_samples),
-    "jsonl": Format("part-{:05d}.jsonl.zst", "part-{:05d}.jsonl.zst", JsonLines, check_json),
+    "webdataset": Format("data/shard-{:06d}.tar", "data/shard-{:06d}.tar", Samples, check_samples),
+    "jsonl": Format("data/part-{:05d}.jsonl.zst", "data/part-{:05d}.jsonl.zst", JsonLines, check_json),
 }
 
 

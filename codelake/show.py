@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -44,19 +45,21 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         right = any(isinstance(row[number], int | float) for row in rows)
         drawn.add_column(column, justify="right" if right else "left")
     for row in rows:
-        drawn.add_row(*(Text(_cell(value)) for value in row))
+        drawn.add_row(*(Text(text(value)) for value in row))
     console.print(drawn)
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+def text(value: object) -> str:
+    """A value as one reads it: thousands separated, numbers as precise as a reader needs, – for none."""
+    if value is None or isinstance(value, bool):
+        return {None: "–", True: "yes", False: "no"}[value]
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}"
+    if isinstance(value, float | Decimal):
+        if -1 < value < 1:
+            return f"{value:.3g}"
+        whole, _, rest = f"{value:,.2f}".partition(".")
+        return f"{whole}.{rest}".rstrip("0").rstrip(".") if rest else whole
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     return str(value)
@@ -126,4 +129,4 @@ def hits(found: "Hits") -> None:
 
 def counts(values: Mapping[str, object]) -> str:
     """`a=1 b=2` for one line of text."""
-    return " ".join(f"{name}={_cell(value)}" for name, value in values.items())
+    return " ".join(f"{name}={text(value)}" for name, value in values.items())

@@ -19,8 +19,7 @@ from duckdb.func import ARROW, SPECIAL
 from . import errors
 from .errors import CodeLakeError, QueryError, StreamError, nearest
 from .functions import Function
-from .parquet import partition_path
-from .tables import TableFiles, filesystem
+from .tables import TableFiles, filesystem, hive_keys
 
 T = TypeVar("T")
 VERSION: str = duckdb.__version__

@@ -32,7 +32,7 @@ _POINTS = 60  # values of a line that each have their point
 _PNG_SCALE = 2.0
 _DRAW = """
 for (const [id, chart] of Object.entries(JSON.parse(document.getElementById('charts').textContent)))
-  vegaEmbed('#' + id, chart, {mode: 'vega-lite', renderer: 'svg', ast: true,
+  vegaEmbed(document.getElementById(id), chart, {mode: 'vega-lite', renderer: 'svg', ast: true,
     actions: {export: true, source: false, compiled: false, editor: false}});
 """
 # Licence classes from green to red through grey: what may be used freely to what may not.
@@ -83,6 +83,12 @@ class Plot:
         """The columns it draws."""
         return (self.x, self.y, *([self.color] if self.color else []))
 
+    def check(self, columns: Sequence[str]) -> None:
+        """Raises QueryError if one of them is not among the `columns` of a result."""
+        for column in self.columns:
+            if column not in columns:
+                raise QueryError(f"there is no column {column} to plot; the result has {', '.join(columns)}")
+
 
 def parse(text: str) -> Plot:
     """The plot that `bar x=COLUMN y=COLUMN [color=COLUMN] [top=N] [scale=symlog]` declares.
@@ -129,9 +135,7 @@ def chart(
     require("vl_convert")
     import altair as alt
 
-    for column in plot.columns:
-        if column not in columns:
-            raise QueryError(f"there is no column {column} to plot; the result has {', '.join(columns)}")
+    plot.check(columns)
     # Vega reads dots and brackets in a name as a path into the value: its fields are numbered instead.
     fields = {column: f"c{number}" for number, column in enumerate(columns)}
     kinds = {column: _kind([row[number] for row in rows]) for number, column in enumerate(columns)}

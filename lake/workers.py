@@ -147,23 +147,23 @@ class _Turns:
     def __init__(self) -> None:
         self._next = 0
         self._condition = threading.Condition()
-        self._broken = False
+        self._broken: BaseException | None = None
 
     @contextlib.contextmanager
     def turn(self, number: int) -> Iterator[None]:
-        """Wait for `number`'s turn. Raises LakeError if a caller before it gave up."""
+        """Wait for `number`'s turn. Raises what made another caller give up, as the turn may never come then."""
         with self._condition:
-            self._condition.wait_for(lambda: self._broken or self._next == number)
-            if self._broken:
-                raise LakeError("ingest: another part of this commit failed")
+            self._condition.wait_for(lambda: self._broken is not None or self._next == number)
+            if self._broken is not None:
+                raise self._broken
             yield
             self._next = number + 1
             self._condition.notify_all()
 
-    def give_up(self) -> None:
+    def give_up(self, error: BaseException) -> None:
         """Nobody's turn comes any more."""
         with self._condition:
-            self._broken = True
+            self._broken = self._broken or error
             self._condition.notify_all()
 
 
@@ -214,6 +214,14 @@ class Pool:
 
             return asked
 
+        def there(task: Task) -> Result:
+            try:
+                return self._run_there(task, in_turn(task))
+            except BaseException as error:
+                # Those whose turn is later, the thread that submits among them, would wait for it.
+                turns.give_up(error)
+                raise
+
         try:
             for item, task in items:
                 if task is None:
@@ -221,7 +229,7 @@ class Pool:
                 else:
                     assert task.number == number
                     number += 1
-                    waiting.append((item, self._submit(task, in_turn(task))))
+                    waiting.append((item, self._submit(task, there, in_turn(task))))
                 while waiting:
                     future = waiting[0][1]
                     if future is not None and not future.done() and len(waiting) <= _TASKS_AHEAD:
@@ -229,18 +237,18 @@ class Pool:
                     yield waiting.popleft()[0], None if future is None else future.result()
             for item, future in waiting:
                 yield item, None if future is None else future.result()
-        except BaseException:
-            turns.give_up()
+        except BaseException as error:
+            turns.give_up(error)
             raise
         finally:
             for _, future in waiting:
                 if future is not None:
                     future.exception()
 
-    def _submit(self, task: Task, decide: Decide) -> Future[Result]:
+    def _submit(self, task: Task, there: Callable[[Task], Result], decide: Decide) -> Future[Result]:
         """Hand a task to another process, or run it here if all have enough to do."""
         if self._threads is not None and self._room.acquire(blocking=False):
-            return self._threads.submit(self._run_there, task, decide)
+            return self._threads.submit(there, task)
         done: Future[Result] = Future()
         done.set_result(self._here.run(task, decide))
         return done

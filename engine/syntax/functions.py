@@ -76,14 +76,13 @@ class Syntax:
         return [
             *(
                 Function(
-                    name=name + suffix,
-                    parameters={"content": content, **asked},
+                    name=name,
+                    parameters={"content": "VARCHAR", **asked},
                     returns=sql_type(kind),
                     call=self._asking(kind),
                     doc=doc,
                 )
                 for name, kind in _FUNCTIONS.items()
-                for suffix, content in (("", "VARCHAR"), ("_blob", "BLOB"))
             ),
             Function(
                 name="_search",
@@ -152,7 +151,7 @@ class Syntax:
             contents,
             named,
             pa.StructArray.from_arrays([_whole(texts), _whole(kinds)], ["text", "kind"]),
-            lambda asked: Job(_search_kind(asked["kind"]), asked["text"]),
+            lambda asked: Job(_search_kind(asked["kind"]), asked["text"], strict=False),
             arrow_type("query"),
         )
 
@@ -230,7 +229,9 @@ class Syntax:
         return able
 
     def _stats(self, rows: pa.ChunkedArray) -> pa.Array:
-        counts = [{"name": name, "value": float(value)} for name, value in self.pool.stats().items()]
+        stats: dict[str, float] = dict(self.pool.stats())
+        stats["parse_seconds"] = stats.pop("parse_microseconds") / 1e6
+        counts = [{"name": name, "value": value} for name, value in stats.items()]
         return pa.array([counts] * len(rows), pa.list_(pa.struct({"name": pa.string(), "value": pa.float64()})))
 
 

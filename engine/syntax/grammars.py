@@ -74,6 +74,14 @@ class Grammar:
     ast_grep: str | None
 
     @property
+    def trusted(self) -> bool:
+        """Whether the grammar is in wide use, so that it need not be kept from the session's own process.
+
+        That for COBOL never ends on a line of something else.
+        """
+        return self.ast_grep is not None
+
+    @property
     def language(self) -> "Language":
         """The loaded grammar."""
         return _load(self.tree_sitter)

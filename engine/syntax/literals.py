@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 class Literal:
     """`text`, case-sensitive. word: as a token of its own.
 
-    That is: no ASCII letter, digit or underscore stands after it. Nor does one before it, unless it belongs to a run
-    that starts with a digit, or follows one of `\\ ! # % $ @ &`. For a lexer begins an identifier right after a letter
-    only where another token ends with one: a number (`1Leval`, `2.jeval`) or what such a sign begins (`"\\teval`,
-    `{x!reval}`), most often while it recovers from an error.
+    That is: no ASCII letter, digit or underscore stands after it. Nor does one before it, unless it is a single one
+    after a `'`, or belongs to a run that starts with a digit or follows one of `\\ ! # % $ @ & ?`. For a lexer begins
+    an identifier right after a letter only where another token ends with one: a number (`1Leval`, `2.jeval`) or what
+    such a sign begins (`"\\teval`, `{x!reval}`, `<?phpeval`, `'xeval`), mostly while it recovers from an error.
     """
 
     text: str
@@ -44,6 +44,7 @@ class Or:
 
 
 Plan: TypeAlias = Literal | And | Or
+P = TypeVar("P", bound=Plan)
 ANYTHING = And()
 NOTHING = Or()
 
@@ -54,7 +55,7 @@ MAX_ANY = 256  # parts of an Or: with more, it says nothing
 MAX_DEPTH = 6  # of Ands and Ors: what is deeper says nothing
 
 _AFTER = "(?:[^0-9A-Za-z_]|$)"
-_BEFORE = r"(?:^|[^0-9A-Za-z_]|[\\!#%$@&][0-9A-Za-z_]*|[0-9][0-9A-Za-z_.']*)"
+_BEFORE = r"(?:^|[^0-9A-Za-z_]|[\\!#%$@&?][0-9A-Za-z_]*|'[0-9A-Za-z_]|[0-9][0-9A-Za-z_.']*)"
 
 # The bytes of source code, the commonest first: of 8 MB of Python and 8 MB of C, C++, JavaScript, HTML and CSS.
 _BYTES = b""" etrianso\nl_dcufpmh)(,y.g:b/"=TvE-wSxNPI;OAR0'*kC1L#2F>DU{}6<M43[]jzB`58G&H\\XWVqY+\t7|9K!%@Z?J$Q~^"""
@@ -86,16 +87,16 @@ def both(parts: Iterable[Plan]) -> Plan:
     every = _flat(parts, And)
     if NOTHING in every:
         return NOTHING
-    literals = _best([part for part in every if isinstance(part, Literal)])
-    literals = [a for a in literals if not any(a != b and _implies(b, a) for b in literals)]
-    others = [
+    found = _best(_literals(every))
+    literals = [a for a in found if not any(a != b and _implies(b, a) for b in found)]
+    others: list[Plan] = [
         part
         for part in every
         if isinstance(part, Or)
         and _depth(part) < MAX_DEPTH
-        and not any(_implies(a, b) for a in literals for b in part.parts if isinstance(b, Literal))
+        and not any(_implies(a, b) for a in literals for b in _literals(part.parts))
     ]
-    kept = _best([*literals, *others])
+    kept: list[Plan] = _best([*others, *literals])
     return kept[0] if len(kept) == 1 else And(tuple(kept))
 
 
@@ -104,15 +105,14 @@ def either(parts: Iterable[Plan]) -> Plan:
     every = _flat(parts, Or)
     if ANYTHING in every or len(every) > MAX_ANY or any(_depth(part) >= MAX_DEPTH for part in every):
         return ANYTHING
-    literals = [part for part in every if isinstance(part, Literal)]
-    literals = [a for a in literals if not any(a != b and _implies(a, b) for b in literals)]
-    others = [
+    found = _literals(every)
+    literals = [a for a in found if not any(a != b and _implies(a, b) for b in found)]
+    others: list[Plan] = [
         part
         for part in every
-        if isinstance(part, And)
-        and not any(_implies(a, b) for a in part.parts if isinstance(a, Literal) for b in literals)
+        if isinstance(part, And) and not any(_implies(a, b) for a in _literals(part.parts) for b in literals)
     ]
-    kept = [*literals, *others]
+    kept: list[Plan] = [*others, *literals]
     return kept[0] if len(kept) == 1 else Or(tuple(kept))
 
 
@@ -121,12 +121,16 @@ def _flat(parts: Iterable[Plan], kind: type[And] | type[Or]) -> dict[Plan, None]
     return {inner: None for part in parts for inner in (part.parts if isinstance(part, kind) else (part,))}
 
 
+def _literals(parts: Iterable[Plan]) -> list[Literal]:
+    return [part for part in parts if isinstance(part, Literal)]
+
+
 def _implies(a: Literal, b: Literal) -> bool:
     """Whether every text that holds `a` holds `b`."""
     return a == b or (not b.word and b.text in a.text)
 
 
-def _best(parts: list[Plan]) -> list[Plan]:
+def _best(parts: "list[P]") -> "list[P]":
     return sorted(parts, key=_bits, reverse=True)[:MAX_ALL]
 
 
@@ -198,7 +202,7 @@ def _passes(plan: Plan, contents: pa.Array) -> pa.BooleanArray:
         for part in plan.parts:
             found = _where(found, part, contents)
         return found
-    literals = [part for part in plan.parts if isinstance(part, Literal)]
+    literals = _literals(plan.parts)
     found = _holds([literal for literal in literals if not literal.word], contents)
     words = [literal for literal in literals if literal.word]
     found = pc.or_(found, _where(pc.invert(found), words, contents))

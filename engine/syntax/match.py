@@ -7,7 +7,7 @@ import contextlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
@@ -72,8 +72,8 @@ class Limits:
     ended and another started (neither tree-sitter's queries nor ast-grep nor a regular expression can be interrupted:
     the progress callback of py-tree-sitter 0.26.1's queries crashes). match_limit: states of a query under way at
     once; beyond it tree-sitter drops the earliest, and the answer may lack matches. max_elements, max_text_bytes: of
-    one file's answer, which is cut there. max_ended: a query that ended more processes than this raises QueryError.
-    worker_bytes: address space of a process.
+    one file's answer, which is cut there. max_ended: a query of which as many files in one language ended their process
+    raises QueryError, or with strict := false gives NULL for the others. worker_bytes: address space of a process.
     """
 
     max_bytes: int = 10 << 20
@@ -125,8 +125,10 @@ def resolve(path: str) -> Callable[..., Any]:
     return found
 
 
-def tame(kind: str, text: str) -> bool:
+def tame(kind: str, text: str, languages: Iterable[str]) -> bool:
     """Whether `text` cannot hang or crash on a small file, so that the session's own process may run it."""
+    if not KINDS[kind].any_language and not all(grammar(language).trusted for language in languages):
+        return False
     if kind == "regex":
         return not set(text) & set("*+{(")
     return kind in {"ast_grep", "text"} or not _WILD.search(_STRINGS.sub("", text))
@@ -198,7 +200,7 @@ def compiled(language: str, text: str) -> "Query":
         if found[1] and found[1] not in _KNOWN_PREDICATES:
             raise QueryError(
                 f"the query's predicate #{found[1]} is unknown; known: {', '.join(sorted(_KNOWN_PREDICATES))}"
-                + _caret(text, *_place(text, found.start(1)))
+                + _caret(text, *_place(text, found.start(1) - 1))
             )
     try:
         query = tree_sitter.Query(known.language, text)
@@ -215,7 +217,7 @@ def readable(text: str) -> None:
     """Raise QueryError if `text` is no query for any grammar, whatever nodes it has."""
     import tree_sitter
 
-    if tame("query", text):
+    if tame("query", text, ["JSON"]):
         try:
             compiled("JSON", text)
         except QueryError as error:
@@ -233,23 +235,30 @@ def _explained(said: str, text: str, known: Grammar) -> str:
         # The text ended inside a pattern.
         lines = text.rstrip().split("\n")
         return f"the query is cut off: {reason}{_caret(text, len(lines) - 1, len(lines[-1].encode()))}"
-    near = ""
-    if found := re.match(r"Invalid node type: (.*)", reason):
-        language = known.language
-        kinds = {
+    named = re.match(r"Invalid (node type|field name)", reason)
+    at = text.split("\n")[int(place[1])].encode()[int(place[2] or 0) :].decode(errors="replace")
+    # tree-sitter stops at a letter that is not ASCII.
+    token = re.match(r'[^\s()"\[\]:@#]*', at)
+    if named and token:
+        close = nearest(token[0], _nodes(known) if named[1] == "node type" else _fields(known))
+        near = f"; near: {', '.join(close)}" if close else ""
+        reason = f"the {known.name} grammar has no {named[1].split()[0]} {token[0]}{near}"
+    return f"{reason}{_caret(text, int(place[1]), int(place[2]) if place[2] else None)}"
+
+
+def _nodes(known: Grammar) -> list[str]:
+    language = known.language
+    return sorted(
+        {
             language.node_kind_for_id(i) or ""
             for i in range(language.node_kind_count)
             if language.node_kind_is_visible(i) and language.node_kind_is_named(i)
         }
-        close = nearest(found[1], sorted(kinds))
-        near = f"; near: {', '.join(close)}" if close else ""
-        reason = f"the {known.name} grammar has no node {found[1]}"
-    elif found := re.match(r"Invalid field name: (.*)", reason):
-        fields = [known.language.field_name_for_id(i) or "" for i in range(1, known.language.field_count + 1)]
-        close = nearest(found[1], fields)
-        near = f"; near: {', '.join(close)}" if close else ""
-        reason = f"the {known.name} grammar has no field {found[1]}"
-    return f"{reason}{near}{_caret(text, int(place[1]), int(place[2]) if place[2] else None)}"
+    )
+
+
+def _fields(known: Grammar) -> list[str]:
+    return [known.language.field_name_for_id(i) or "" for i in range(1, known.language.field_count + 1)]
 
 
 def matches(query: "Query", node: "Node", limits: Limits) -> "list[tuple[int, dict[str, list[Node]]]]":

@@ -1,16 +1,16 @@
 """The literals that every match of an ast-grep pattern contains.
 
-ast-grep parses the pattern as code, with `$` of a meta-variable replaced by a character that the language takes for a
-letter, and compares trees (strictness "smart", crates/core/src/match_tree): a named node without children must be there
-with its type and its text, while of an unnamed one (a keyword, a bracket) only the type is compared, some may be absent,
-and in broken code it may be MISSING, that is without text.
+ast-grep parses the pattern as code, with another letter for the `$` of a meta-variable, and compares trees
+(strictness "smart", crates/core/src/match_tree): a named node without children must be there with its type and its
+text. Of an unnamed one (a keyword, a bracket) only the type is compared; after `$$$` it need not be there, and in
+broken code it may be MISSING, that is without text.
 """
 
 import re
 from functools import lru_cache
 
 from .literals import ANYTHING, Plan, both, literal
-from .scm import WORDS, is_word
+from .words import IDENTIFIERS, KEYWORDS, is_word
 
 MAX_PATTERN = 1 << 13  # characters; a longer pattern says nothing
 
@@ -45,6 +45,7 @@ _LANGUAGES = {
     "YAML": ("yaml", "$"),
 }
 
+_REPLACEMENT = "\ufffd"  # in a text that was not UTF-8 it stands for other bytes
 _SIGIL = re.compile(r"(\$+)([A-Z_]?)")
 
 
@@ -59,19 +60,24 @@ def pattern_plan(pattern: str, language: str | None) -> Plan:
     from ast_grep_py import SgNode, SgRoot
 
     name, sigil = _LANGUAGES[language]
-    words = WORDS.get(language, frozenset())
-    nodes: list[SgNode] = [SgRoot(_processed(pattern, sigil), name).root()]
+    variable = re.compile(rf"(?:{re.escape(sigil)})+\w*")  # or nearly one
+    identifiers, keywords = IDENTIFIERS.get(language, frozenset()), KEYWORDS.get(language, frozenset())
     found: list[Plan] = []
+    nodes: list[SgNode] = [SgRoot(_processed(pattern, sigil), name).root()]
     while nodes:
-        node = nodes.pop()
-        text = node.text()
-        if re.fullmatch(rf"(?:{re.escape(sigil)})+\w*", text):  # a meta-variable, or nearly one
-            continue
-        children = node.children()
-        if children:
-            nodes += children
-        elif node.is_named() and sigil not in text and "\ufffd" not in text:
-            found.append(literal(text, word=node.kind() in words and is_word(text)))
+        after_many = False
+        for node in nodes.pop().children():
+            text, kind = node.text(), node.kind()
+            if variable.fullmatch(text):
+                after_many = text.startswith(sigil * 3)
+            elif node.is_named():
+                after_many = False
+                if not node.is_leaf():
+                    nodes.append(node)
+                elif sigil not in text and _REPLACEMENT not in text:
+                    found.append(literal(text, word=kind in identifiers and is_word(text)))
+            elif kind == text and kind in keywords and not after_many:
+                found.append(literal(text, word=True))
     return both(found)
 
 

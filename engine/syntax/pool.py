@@ -34,6 +34,11 @@ _ARROW = {
     "VARCHAR": pa.large_string(),
 }
 
+COUNTS = (
+    *("rows", "without_literals", "calls", "files", "duplicates", "parsed_files", "parsed_bytes", "parse_microseconds"),
+    *("too_large", "timeouts", "crashes", "given_up", "restarts", "match_limit", "cut"),
+)
+
 File: TypeAlias = tuple[str, bytes | None]
 
 
@@ -172,8 +177,8 @@ class Pool:
             self._idle.put(None)
         self._threads: ThreadPoolExecutor | None = None
         self._refusals: dict[tuple[str, str, str], str] = {}
-        self._ends: Counter[Job] = Counter()
-        self.counts: Counter[str] = Counter()
+        self._ends: Counter[tuple[Job, str]] = Counter()
+        self.counts = Counter(dict.fromkeys(COUNTS, 0))
         self._closed = False
         self._finalizer = weakref.finalize(self, _end, self._workers)
 
@@ -220,7 +225,7 @@ class Pool:
             return str(error)
         key = (job.kind, name, job.text)
         if kind.check and key not in self._refusals:
-            if not self._most or match.tame(job.kind, job.text):
+            if not self._most or match.tame(job.kind, job.text, [] if kind.any_language else [name]):
                 with self._here:
                     said = worker.check(*key)
             else:
@@ -238,7 +243,7 @@ class Pool:
         (with strict), and for a query that ended too many processes.
         """
         asked = languages.filter(contents.is_valid()).unique().to_pylist()
-        able = {one: self.check(job, one) for one in asked if one is not None}
+        able = {one: self.check(job, one) and not self._gave_up(job, one) for one in asked if one is not None}
         files: list[File] = []
         places: dict[File, int] = {}
         rows: list[int | None] = []
@@ -254,11 +259,12 @@ class Pool:
                 files.append(file)
                 size += len(content)
             rows.append(place)
-        self.count(calls=1, rows=len(rows), duplicates=len(rows) - rows.count(None) - len(files))
+        self.count(calls=1, files=len(files), duplicates=len(rows) - rows.count(None) - len(files))
         type_ = arrow_type(job.kind)
         if not files:
             return pa.nulls(len(rows), type_)
-        if not self._most or (size <= self._here_bytes and match.tame(job.kind, job.text)):
+        tongues = [one for one, good in able.items() if good]
+        if not self._most or (size <= self._here_bytes and match.tame(job.kind, job.text, tongues)):
             answered = self._answered_here(job, files)
         else:
             answered = self._answered_there(job, files, size)
@@ -313,25 +319,41 @@ class Pool:
             try:
                 done, counted, columns = self._ask("answers", job.kind, job.text, files)
             except _Ended as ended:
-                if ended.place is None or self._closed:
-                    raise QueryError("a process that parses could not be started, or the lake was closed") from None
+                if ended.place is None:
+                    raise QueryError("a process for parsing could not be started") from None
+                language = files[ended.place][0]
+                files[ended.place] = (language, None)
                 self.count(**{ended.why: 1}, restarts=1)
-                with self._lock:
-                    self._ends[job] += 1
-                    many = self._ends[job] > self.limits.max_ended
-                if many:
-                    raise QueryError(
-                        f"{self.limits.max_ended} files took more than {self.limits.seconds:g} s each, or crashed "
-                        f"their process; is there an expression in {job.text!r} that takes so long?"
-                    ) from None
-                files[ended.place] = (files[ended.place][0], None)
+                if self._gave_up(job, language, ended=1):
+                    lost = [place for place, file in enumerate(files) if file[0] == language and file[1] is not None]
+                    self.count(given_up=len(lost))
+                    for place in lost:
+                        files[place] = (language, None)
                 continue
             self.count(**counted)
             answered.append(_assembled(kind, type_, columns))
             files = files[done:]
         return answered
 
+    def _gave_up(self, job: Job, language: str, *, ended: int = 0) -> bool:
+        """Whether files in `language` ended too many processes for `job`. Raises QueryError if that is strict."""
+        key = (job, language)
+        with self._lock:
+            self._ends[key] += ended
+            over = self._ends[key] >= self.limits.max_ended
+            if over and job.strict:
+                # Asked again, perhaps of other files, it gets another chance.
+                del self._ends[key]
+        if over and job.strict:
+            raise QueryError(
+                f"{self.limits.max_ended} files in {language} took more than {self.limits.seconds:g} s each, or "
+                f"crashed. Is there an expression in {job.text!r} that takes so long? With strict := false such files "
+                "give NULL"
+            )
+        return over
+
     def _ask(self, *message: object) -> Any:
+        """A worker's answer. Raises _Ended, and QueryError once the pool is closed."""
         one = self._idle.get()
         try:
             if one is None:
@@ -343,6 +365,8 @@ class Pool:
                     one.close()
             return one.ask(*message)
         except _Ended:
+            if self._closed:
+                raise QueryError("the lake was closed while its files were parsed") from None
             with self._lock:
                 self._workers.discard(one)
             one = None

@@ -55,7 +55,7 @@ def regex_plan(pattern: str) -> Plan:
 
 
 def whole_strings(pattern: str) -> tuple[str, ...] | None:
-    """Strings among which is any text in which `pattern` is found, but for a line break at its end; None if not known."""
+    """Strings among which is any text in which `pattern` is found, but for its last line break; None if not known."""
     try:
         items, flags = _parse(pattern)
         edges = [value if op is sre.AT else None for op, value in (*items[:1], *items[-1:])]

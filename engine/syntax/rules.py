@@ -60,8 +60,8 @@ OTHERS = {
     "declaration": "definition without its body: a prototype of C, an overload of TypeScript, `val` of OCaml",
     "import": "module, or name of a module, that the file takes in",
     "call": "call of something by its name",
-    "file": "the content itself, with the module's docstring; its name says how it went: ok, syntax-error or match-limit "
-    "(symbols may be missing), too-large, failed",
+    "file": "the content itself, with the module's docstring; its name is the outcome: ok; syntax-error, match-limit: "
+    "symbols may be missing; too-large, failed: all are",
 }
 
 # Linguist's language -> its grammars, tried in turn until one parses without an error.

@@ -1,22 +1,24 @@
 """The literals that every match of a tree-sitter query contains.
 
-The reader follows tree-sitter's lib/src/query.c (0.26), the predicates py-tree-sitter's query_predicates.c (0.26.1). What
-these do with a capture decides what can be said of it:
+The reader follows tree-sitter's lib/src/query.c (0.26), the predicates py-tree-sitter's query_predicates.c (0.26.1).
+What these do with a capture decides what can be said of it:
 
 - a predicate belongs to its whole top-level pattern, wherever it stands, and holds where its capture is absent;
 - `#eq?`, `#any-of?` and `#match?` ask every node captured under the name, so whatever node is certain to be captured
   holds the literal; of `#any-eq?` and `#any-match?` one captured node does;
 - a node's text is one stretch of the file. `#match?` searches it up to the first NUL;
-- a MISSING node has no text, so what a query names by its text ("return") need not be in the file.
+- a node that is named by its text ("return") need not be written so, or at all: a MISSING node has no text.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from .literals import ANYTHING, Plan, both, either, literal
 from .regexes import regex_plan, whole_strings
+from .words import IDENTIFIERS, KEYWORDS, is_word
 
 MAX_QUERY = (
     1 << 15
@@ -24,16 +26,13 @@ MAX_QUERY = (
 MAX_DEPTH = 100  # of brackets
 MAX_CAPTURES = 3  # MAX_STEP_CAPTURE_COUNT in query.c: tree-sitter drops further captures of a node without a word
 
-WORDS: Mapping[str, frozenset[str]] = {"Python": frozenset({"identifier"})}
-"""Types of node, by Linguist's name of the language, whose text is a word as `Literal` has it."""
-
 _TOKEN = re.compile(
     r'[ \t\n\v\f\r]+|;[^\n\0]*|("(?:[^"\\\n]|\\.)*"|@?[A-Za-z0-9_-][A-Za-z0-9_.-]*|[()\[\]:/.!#?*+])', re.DOTALL
 )
 _SIGNS = frozenset("()[]:/.!#?*+")
+_SET = {("set", "!"), ("is", "?"), ("is-not", "?")}
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = {"n": "\n", "r": "\r", "t": "\t", "0": "\0"}
-_NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_]*")
 
 
 class _Unreadable(Exception):
@@ -60,6 +59,10 @@ class _Node:
             branches = [part.heads() for part in self.parts]
             return [head for branch in branches for head in branch] if all(branches) else []
         return [self]
+
+    def may_be_empty(self) -> bool:
+        among = {"()": all, "[]": any}.get(self.kind)
+        return self.optional or (among is not None and among(part.may_be_empty() for part in self.parts))
 
     def capture(self, name: str) -> None:
         heads = self.heads()
@@ -88,28 +91,67 @@ def query_plan(query: str, language: str | None) -> Plan:
     """
     if len(query) > MAX_QUERY:
         return ANYTHING
-    words = WORDS.get(language or "", frozenset())
     try:
-        return either([_plan(node, predicates, words) for node, predicates in _Reader(query).patterns()])
+        patterns = list(_Reader(query).patterns())
     except _Unreadable:
         return ANYTHING
+    return either([_Pattern(predicates, language or "").plan(node) for node, predicates in patterns])
 
 
-def _plan(node: _Node, predicates: list[_Predicate], words: frozenset[str]) -> Plan:
-    if node.optional:
-        return ANYTHING
-    parts = [_plan(part, predicates, words) for part in node.parts]
-    named = all(head.kind in words for head in node.heads())
-    asked = [
-        _asked(predicate, named)
-        for capture in node.captures
-        for predicate in predicates
-        if predicate.arguments[:1] == ("@" + capture,)
-    ]
-    return both([*([either(parts)] if node.kind == "[]" else parts), *asked])
+class _Pattern:
+    """The predicates of one top-level pattern, and what they ask of its nodes."""
+
+    def __init__(self, predicates: list[_Predicate], language: str) -> None:
+        self._identifiers = IDENTIFIERS.get(language, frozenset())
+        self._keywords = KEYWORDS.get(language, frozenset())
+        # Of each capture: what its node holds, and the same where that is an identifier.
+        self._asked: dict[str, tuple[Plan, Plan]] = {}
+        for predicate in predicates:
+            name = predicate.arguments[0] if predicate.arguments else ""
+            plain, word = self._asked.get(name, (ANYTHING, ANYTHING))
+            self._asked[name] = both([plain, _asked(predicate)]), both([word, _asked(predicate, word=True)])
+
+    def plan(self, node: _Node) -> Plan:
+        if node.optional:
+            return ANYTHING
+        if node.kind[0] == '"' and (text := _unquote(node.kind)) in self._keywords:
+            own: list[Plan] = [literal(text, word=True)]
+        else:
+            own = []
+        named = all(head.kind in self._identifiers for head in node.heads())
+        own += [self._asked[name][named] for name in node.captures if name in self._asked]
+        parts = [self.plan(part) for part in node.parts]
+        return both([*own, either(parts)] if node.kind == "[]" else [*own, *parts])
 
 
-def _asked(predicate: _Predicate, named: bool) -> Plan:
+def runnable(query: str) -> str:
+    """A query with the same matches and of the same length on which tree-sitter 0.26 neither crashes nor hangs.
+
+    - `#set!`, `#is?` and `#is-not?`, which change no match, become spaces: py-tree-sitter 0.26.1 frees a predicate
+      twice where one of them follows it in its pattern (`query_new` in query.c keeps `predicate_obj` between steps).
+    - `+` of something that may be empty becomes `*`: `ts_query_new` runs in a circle on `((a)?)+`.
+
+    A query that cannot be read keeps its `+`.
+    """
+    text = list(query)
+    tokens = [(found[1], found.start(1)) for found in _TOKEN.finditer(query) if found[1]]
+    names = [name for name, _ in tokens]
+    start = -1
+    for i, (name, at) in enumerate(tokens):
+        if start < 0 and name == "(" and names[i + 1 : i + 2] in (["#"], ["."]) and tuple(names[i + 2 : i + 4]) in _SET:
+            start = at
+        elif start >= 0 and name == ")":
+            text[start : at + 1] = " " * (at + 1 - start)
+            start = -1
+    with suppress(_Unreadable):
+        reader = _Reader(query)
+        list(reader.patterns())
+        for i in reader.circles:
+            text[tokens[i][1]] = "*"
+    return "".join(text)
+
+
+def _asked(predicate: _Predicate, *, word: bool = False) -> Plan:
     """What a node holds that satisfies `predicate`, its first argument being the node's capture."""
     values = predicate.arguments[1:]
     if not values or any(value[0] == "@" for value in values):
@@ -123,12 +165,9 @@ def _asked(predicate: _Predicate, named: bool) -> Plan:
         texts = list(strings)
     elif predicate.name not in {"eq", "any-eq", "any-of"}:
         return ANYTHING
-    return either([literal(text, word=named and is_word(text)) for text in texts])
-
-
-def is_word(text: str) -> bool:
-    """Whether it makes sense to ask that `text` stand as a word of its own."""
-    return _NAME.fullmatch(text) is not None
+    if predicate.name in {"any-eq", "any-match"}:  # it may hold for another node of that name
+        word = False
+    return either([literal(text, word=word and is_word(text)) for text in texts])
 
 
 def _unquote(token: str) -> str:
@@ -153,6 +192,7 @@ class _Reader:
 
     def __init__(self, query: str) -> None:
         self._tokens = list(_tokens(query))
+        self.circles: list[int] = []  # tokens: each `+` of what may be empty
         self._at = 0
         self._depth = 0
         self._predicates: list[_Predicate] = []
@@ -162,9 +202,8 @@ class _Reader:
         while self._next:
             self._predicates = []
             node = self._pattern()
-            if node is None:  # tree-sitter makes a lone predicate a pattern of its own
-                raise _Unreadable
-            yield node, self._predicates
+            # Of a predicate by itself tree-sitter makes a pattern, or a branch, that matches any node.
+            yield node or _Node("_", optional=True), self._predicates
 
     @property
     def _next(self) -> str:
@@ -191,12 +230,16 @@ class _Reader:
             raise _Unreadable
         node = self._bare()
         self._depth -= 1
+        if node is None:
+            return None
         captures = []
-        while node and (self._next in {"?", "*", "+"} or self._next[:1] == "@"):
+        while self._next in {"?", "*", "+"} or self._next[:1] == "@":
             if self._next[0] == "@":
-                captures.append(self._next[1:])
-            else:
-                node.optional |= self._next != "+"
+                captures.append(self._next)
+            elif self._next != "+":
+                node.optional = True
+            elif node.may_be_empty():
+                self.circles.append(self._at)
             self._at += 1
         for capture in captures:
             node.capture(capture)
@@ -217,9 +260,6 @@ class _Reader:
             return _Node(name)
         if name[0] == "_" or not self._take(":"):  # `_name:` is read as a wildcard and a field
             raise _Unreadable
-        return self._certain_pattern()
-
-    def _certain_pattern(self) -> _Node:
         node = self._pattern()
         if node is None:
             raise _Unreadable
@@ -235,10 +275,8 @@ class _Reader:
                 self._name()
                 continue
             node = self._pattern()
-            if node is not None:
-                parts.append(node)
-            elif end == "]":  # an empty branch
-                raise _Unreadable
+            if node is not None or end == "]":
+                parts.append(node or _Node("_", optional=True))
         return parts
 
     def _node(self) -> _Node:

@@ -8,15 +8,16 @@ match by construction: not even in broken code, where a parser may think of a br
 import re
 from functools import lru_cache
 
-# Languages in which comments are those of _GAP, and a call is a name and then `(`.
+# Languages in which a call is a name and then `(`.
 _CALLS = {
     "C", "C#", "C++", "Dart", "Go", "Java", "JavaScript", "Kotlin", "PHP", "Python", "Ruby", "Rust", "Scala", "Swift",
     "Solidity", "TSX", "TypeScript",
 }  # fmt: skip
 # Languages in which a name right behind a single `.` is that of a member, so no call of that name alone.
 _MEMBERS = {"Java", "JavaScript", "Python", "TSX", "TypeScript"}
-# Between a name and its bracket: blanks, comments, a line's continuation, and `?.` of JavaScript, which ast-grep skips.
-_GAP = r"(?:[\s\\?.!]|#[^\n]*\n|//[^\n]*\n|/\*(?:[^*]|\*+[^*/])*\*+/)*"
+# Between a name and its bracket: blanks and continued lines, whatever the language takes for them. A comment there is a
+# node, which ast-grep does not skip.
+_GAP = r"[^!-\[\]-~]*"
 _CALL = re.compile(r"(?<![\w$])([A-Za-z_]\w*)\s*\(", re.ASCII)
 
 

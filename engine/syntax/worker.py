@@ -13,7 +13,7 @@ import signal
 import socket
 import struct
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate, chain
 from typing import Any, TypeAlias
 
@@ -81,19 +81,22 @@ def columns(kind: Kind, values: Sequence[Any]) -> tuple[Column, list[Column]]:
 
 
 def answers(
-    kind: str, text: str, files: Sequence[tuple[str, bytes | None]], limits: Limits, at: Any = None
+    kind: str,
+    text: str,
+    files: Sequence[tuple[str, bytes | None]],
+    limits: Limits,
+    at: Callable[[int | None], None] = lambda _: None,
 ) -> tuple[int, Mapping[str, int], tuple[Column, list[Column]]]:
     """(how many of `files` are answered, what was counted, the columns); a content None gives NULL.
 
-    at: called with each file's place before it is read.
+    at: called with each file's place before it is read, and None after the last.
     """
     match.counts.clear()
     ask = match.resolve(KINDS[kind].function)
     values: list[Any] = []
     size = 0
     for place, (language, content) in enumerate(files):
-        if at is not None:
-            at(place)
+        at(place)
         if content is None:
             values.append(None)
             continue
@@ -107,6 +110,7 @@ def answers(
             size += sum(len(part) for row in value for part in row if isinstance(part, str))
             if size > _ANSWER_BYTES:
                 break
+    at(None)
     return len(values), dict(match.counts), columns(KINDS[kind], values)
 
 
@@ -123,20 +127,19 @@ def serve(descriptor: int, progress: int) -> None:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_AS, (limits.worker_bytes, limits.worker_bytes))
 
-        def at(place: int) -> None:
+        def at(place: int | None) -> None:
             # Nothing in C can be interrupted; the signal's default action ends the process. Processor time, so that a
             # busy machine does not change answers.
-            signal.setitimer(signal.ITIMER_PROF, limits.seconds)
-            os.write(progress, PLACE.pack(place))
+            signal.setitimer(signal.ITIMER_PROF, 0 if place is None else limits.seconds)
+            if place is not None:
+                os.write(progress, PLACE.pack(place))
 
         while True:
             what, *arguments = receive(connection)
             at(0)
-            if what == "check":
-                send(connection, check(*arguments))
-            else:
-                send(connection, answers(*arguments, limits, at))
-            signal.setitimer(signal.ITIMER_PROF, 0)
+            answer = check(*arguments) if what == "check" else answers(*arguments, limits, at)
+            at(None)
+            send(connection, answer)
     # Without the interpreter's long goodbye.
     os._exit(0)
 

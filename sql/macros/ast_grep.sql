@@ -2,8 +2,7 @@
 --
 -- Reads   as ts_query, the pattern as https://ast-grep.github.io/guide/pattern-syntax.html says.
 -- Gives   as ts_query: capture is match (all of it), or the name of a meta-variable, one element a named node.
-CREATE OR REPLACE MACRO ast_grep
-(content VARCHAR, language, query, strict := true) AS
+CREATE OR REPLACE MACRO ast_grep(content, language, query, strict := true) AS
     CASE
         WHEN content IS NULL OR language IS NULL OR query IS NULL THEN NULL
         WHEN
@@ -12,6 +11,4 @@ CREATE OR REPLACE MACRO ast_grep
                 AND (_alternatives('ast_grep', query, [language]) = '' OR regexp_matches(content, _alternatives('ast_grep', query, [language])))
             THEN _ast_grep(content, language, query, strict)
         ELSE []
-    END,
-(content BLOB, language, query, strict := true) AS
-    _ast_grep_blob(content, language, query, strict);
+    END;

@@ -2,8 +2,7 @@
 --
 -- Reads   as ts_query.
 -- Gives   BIGINT; NULL for NULL, and for a file beyond a limit.
-CREATE OR REPLACE MACRO ts_count
-(content VARCHAR, language, query, strict := true) AS
+CREATE OR REPLACE MACRO ts_count(content, language, query, strict := true) AS
     CASE
         WHEN content IS NULL OR language IS NULL OR query IS NULL THEN NULL
         WHEN
@@ -12,6 +11,4 @@ CREATE OR REPLACE MACRO ts_count
                 AND (_alternatives('query', query, NULL) = '' OR regexp_matches(content, _alternatives('query', query, NULL)))
             THEN _ts_count(content, language, query, strict)
         ELSE 0
-    END,
-(content BLOB, language, query, strict := true) AS
-    _ts_count_blob(content, language, query, strict);
+    END;

@@ -2,6 +2,4 @@
 --
 -- Reads   as ts_parse_ok.
 -- Gives   as ts_query.
-CREATE OR REPLACE MACRO ts_errors
-(content VARCHAR, language, strict := true) AS _ts_errors(content, language, '', strict),
-(content BLOB, language, strict := true) AS _ts_errors_blob(content, language, '', strict);
+CREATE OR REPLACE MACRO ts_errors(content, language, strict := true) AS _ts_errors(content, language, '', strict);

@@ -1,12 +1,11 @@
 -- Every capture of every match of a tree-sitter query in a content.
 --
--- Reads   content as text or bytes, its language by Linguist's name. strict := false: NULL, not an error, for a
+-- Reads   content as text, its language by Linguist's name. strict := false: NULL, not an error, for a
 --         language without a grammar, and for one whose grammar lacks what the query names.
 -- Gives   STRUCT(match, pattern, capture, type, start_byte, end_byte, start_line, end_line, text)[]; NULL for NULL,
 --         and for a file beyond a limit.
 -- A content without a literal that any match contains is not parsed.
-CREATE OR REPLACE MACRO ts_query
-(content VARCHAR, language, query, strict := true) AS
+CREATE OR REPLACE MACRO ts_query(content, language, query, strict := true) AS
     CASE
         WHEN content IS NULL OR language IS NULL OR query IS NULL THEN NULL
         WHEN
@@ -15,6 +14,4 @@ CREATE OR REPLACE MACRO ts_query
                 AND (_alternatives('query', query, NULL) = '' OR regexp_matches(content, _alternatives('query', query, NULL)))
             THEN _ts_query(content, language, query, strict)
         ELSE []
-    END,
-(content BLOB, language, query, strict := true) AS
-    _ts_query_blob(content, language, query, strict);
+    END;

@@ -16,7 +16,7 @@ SELECT
     year(revision_date)::VARCHAR AS year,
     count(DISTINCT repo_url) AS repositories,
     count(*) AS files,
-    round(sum(length_bytes) / 1e6, 2) AS megabytes
+    round(sum(length_bytes) / 1e6, 6) AS megabytes
 FROM code
 WHERE revision_date IS NOT NULL
 GROUP BY year

@@ -8,7 +8,7 @@
 --         files         files, in all visits
 --         repositories  repositories they are of
 -- Plot    bar x=files y=reason color=stage scale=symlog
--- Says    The most common of {rows} reasons is {reason}: {files} files.
+-- Says    The most common reason is {reason}: {files} files; reasons in all: {rows}.
 -- Empty   `drops` has no rows: nothing was left out.
 SELECT stage, reason, count(*) AS files, count(DISTINCT repo_name) AS repositories
 FROM drops

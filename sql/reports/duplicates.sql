@@ -19,7 +19,7 @@ SELECT
     END AS occurrences,
     count(*) AS contents,
     sum(num_occurrences - 1)::BIGINT AS copies,
-    round(sum((num_occurrences - 1) * length_bytes) / 1e6, 2) AS saved
+    round(sum((num_occurrences - 1) * length_bytes) / 1e6, 6) AS saved
 FROM code
 GROUP BY occurrences
 ORDER BY min(num_occurrences)

@@ -7,9 +7,9 @@
 --         files      files
 --         megabytes  MB of original content
 -- Plot    bar x=files y=encoding scale=symlog
--- Says    {files} of the files are {encoding}; {rows} encodings in all.
+-- Says    {files} of the files are {encoding}; encodings in all: {rows}.
 -- Empty   `code` has no rows: `codelake ingest SOURCE` reads code into the lake, `codelake curate` fills `code`.
-SELECT src_encoding AS encoding, count(*) AS files, round(sum(length_bytes) / 1e6, 2) AS megabytes
+SELECT src_encoding AS encoding, count(*) AS files, round(sum(length_bytes) / 1e6, 6) AS megabytes
 FROM code
 GROUP BY src_encoding
 ORDER BY files DESC, encoding

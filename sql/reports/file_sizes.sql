@@ -17,7 +17,7 @@ SELECT
         ELSE (1 << (step - 20)) || ' MiB'
     END AS size,
     count(*) AS files,
-    round(sum(length_bytes) / 1e6, 2) AS megabytes,
+    round(sum(length_bytes) / 1e6, 6) AS megabytes,
     round(100 * sum(count(*)) OVER (ORDER BY step) / sum(count(*)) OVER (), 1) AS files_up_to
 FROM (SELECT length_bytes, length(bin(length_bytes)) - 1 AS step FROM code WHERE length_bytes > 0)
 GROUP BY step

@@ -14,9 +14,9 @@
 SELECT
     month,
     count(*) AS new_contents,
-    round(sum(length_bytes) / 1e6, 2) AS new_megabytes,
+    round(sum(length_bytes) / 1e6, 6) AS new_megabytes,
     sum(count(*)) OVER (ORDER BY month)::BIGINT AS contents,
-    round(sum(sum(length_bytes)) OVER (ORDER BY month) / 1e6, 2) AS megabytes
+    round(sum(sum(length_bytes)) OVER (ORDER BY month) / 1e6, 6) AS megabytes
 FROM (SELECT date_trunc('month', first_seen)::DATE AS month, length_bytes FROM blobs)
 GROUP BY month
 ORDER BY month

@@ -10,13 +10,13 @@
 --         permissive    % of its files under a permissive licence
 --         repositories  repositories it is in
 -- Plot    bar x=megabytes y=language top=20
--- Says    {rows} languages; {language} comes first with {share} % of the bytes, {permissive} % of its files
---         permissive.
+-- Says    {language} has the most, {share} % of the bytes, and {permissive} % of its files are permissive; languages
+--         in all: {rows}.
 -- Empty   `code` has no rows: `codelake ingest SOURCE` reads code into the lake, `codelake curate` fills `code`.
 SELECT
     language,
     count(*) AS files,
-    round(sum(length_bytes) / 1e6, 2) AS megabytes,
+    round(sum(length_bytes) / 1e6, 6) AS megabytes,
     round(100 * sum(length_bytes) / sum(sum(length_bytes)) OVER (), 1) AS share,
     round(100 * avg((license_type = 'permissive')::INT), 1) AS permissive,
     count(DISTINCT repo_url) AS repositories

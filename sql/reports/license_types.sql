@@ -14,7 +14,7 @@
 SELECT
     license_type,
     count(*) AS files,
-    round(sum(length_bytes) / 1e6, 2) AS megabytes,
+    round(sum(length_bytes) / 1e6, 6) AS megabytes,
     round(100 * sum(length_bytes) / sum(sum(length_bytes)) OVER (), 1) AS share,
     count(DISTINCT repo_url) AS repositories
 FROM code

@@ -9,15 +9,15 @@
 --         files         files
 --         megabytes     MB of original content
 -- Plot    bar x=megabytes y=license color=license_type top=20
--- Says    {rows} expressions; the one with most bytes is {license} ({license_type}): {megabytes} MB in {repositories}
---         repositories.
+-- Says    {license} ({license_type}) has the most: {megabytes} MB in {repositories} repositories; expressions in all:
+--         {rows}.
 -- Empty   `code` has no rows: `codelake ingest SOURCE` reads code into the lake, `codelake curate` fills `code`.
 SELECT
     license_type,
     license,
     count(DISTINCT repo_url) AS repositories,
     count(*) AS files,
-    round(sum(length_bytes) / 1e6, 2) AS megabytes
+    round(sum(length_bytes) / 1e6, 6) AS megabytes
 FROM code
 GROUP BY license_type, license
 ORDER BY sum(length_bytes) DESC, license_type, license

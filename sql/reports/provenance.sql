@@ -21,7 +21,7 @@ SELECT
         ELSE 'own'
     END AS kind,
     count(*) AS files,
-    round(sum(length_bytes) / 1e6, 2) AS megabytes,
+    round(sum(length_bytes) / 1e6, 6) AS megabytes,
     round(100 * sum(length_bytes) / sum(sum(length_bytes)) OVER (PARTITION BY language), 1) AS share
 FROM code
 GROUP BY language, kind

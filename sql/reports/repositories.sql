@@ -19,7 +19,7 @@ SELECT
     license_type,
     license,
     count(*) AS files,
-    round(sum(length_bytes) / 1e6, 2) AS megabytes,
+    round(sum(length_bytes) / 1e6, 6) AS megabytes,
     round(100 * sum(length_bytes) / sum(sum(length_bytes)) OVER (), 1) AS share
 FROM code
 GROUP BY repo_name, repo_url, revision_id, license_type, license

@@ -9,7 +9,7 @@
 --         redacted  spans that have a replacement
 --         score     mean confidence, 0 to 1
 -- Plot    bar x=findings y=kind
--- Says    {rows} kinds; the most common is {kind}: {findings} in {contents} contents.
+-- Says    The most common kind is {kind}: {findings} in {contents} contents; kinds in all: {rows}.
 -- Empty   `findings` has no rows: nothing has looked for personal data or secrets in this lake, or nothing was found.
 --         A detector of your own can add rows with `lake.commit` (docs/guide.md).
 SELECT

@@ -19,7 +19,7 @@ SELECT
     max(stars) AS most_stars,
     count(*) AS repositories,
     sum(files)::BIGINT AS files,
-    round(sum(bytes) / 1e6, 2) AS megabytes
+    round(sum(bytes) / 1e6, 6) AS megabytes
 FROM (
     SELECT language, repo_url, max(stars) AS stars, count(*) AS files, sum(length_bytes) AS bytes
     FROM code

@@ -10,7 +10,8 @@
 --         release   release it was trained on, – for none
 --         saved_at  when the checkpoint was saved (UTC)
 -- Plot    line x=step y=loss color=run
--- Says    {rows} checkpoints; the last, step {last[step]} of {last[run]}, has a loss of {last[loss]} nats a token.
+-- Says    The newest checkpoint, step {last[step]} of {last[run]}, has a loss of {last[loss]} nats a token;
+--         checkpoints in all: {rows}.
 -- Empty   `checkpoints` has no rows: `codelake train nano` trains a small model on this lake.
 SELECT run, step, tokens, round(loss, 4) AS loss, release, saved_at
 FROM checkpoints

@@ -164,16 +164,33 @@ def test_every_command_has_help_with_an_example():
         }
 
 
-def test_the_report_is_a_page_of_its_own_with_plots(place, tmp_path):
-    run("report", "--out", tmp_path / "r.html", lake=place)
-    page = (tmp_path / "r.html").read_text()
-    assert "Rust" in page
-    assert "exact-duplicate" in page
-    assert page.count("data:image/png;base64,") == 2
-    assert "http://" not in page
-    assert "https://" not in page
-    for name in ("r-languages.png", "r-licenses.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+def test_the_report_is_a_page_or_a_table(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("report", lake=place)[0] == "report.html\n"
+    assert "exact-duplicate" in (tmp_path / "report.html").read_text()
+    out, _ = run("report", "languages", "--html", tmp_path / "one.html", "--png", "plots", lake=place)
+    assert "Rust" in out
+    assert "languages in all: 3" in out
+    assert out.splitlines()[-2:] == [str(tmp_path / "one.html"), "plots/languages.png"]
+    assert "exact-duplicate" not in (tmp_path / "one.html").read_text()
+    out, _ = run("report", "drops", "secrets", "--json", lake=place)
+    drops, secrets = map(json.loads, out.splitlines())
+    assert {"stage": "exact-duplicate", "reason": "exact-duplicate", "files": 1, "repositories": 1} in drops["rows"]
+    assert secrets["rows"] == []
+    assert "nothing has looked" in secrets["answer"]
+    out, _ = run("report", "--list", "--json", lake=place)
+    assert "languages" in {json.loads(line)["report"] for line in out.splitlines()}
+
+
+def test_export_writes_a_folder_and_says_what_is_in_it(place, tmp_path):
+    out, _ = run("export", tmp_path / "out", "SELECT path, content FROM code", "-f", "jsonl", "--json", lake=place)
+    assert {k: json.loads(out)[k] for k in ("format", "rows", "shards", "kept")} == {
+        "format": "jsonl", "rows": 3, "shards": 1, "kept": 0,
+    }  # fmt: skip
+    out, _ = run("export", tmp_path / "out", "SELECT path, content FROM code", "-f", "jsonl", lake=place)
+    assert [item.name for item in (tmp_path / "out" / "data").iterdir()] == ["part-00000.jsonl.zst"]
+    _, err = run("export", tmp_path / "out", "SELECT path FROM code", lake=place, code=1)
+    assert "holds another export" in err
 
 
 def test_a_pipe_that_closes_is_no_error(place):
