@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -159,43 +160,55 @@ def symbols(languages: tuple[str, ...], url: str, catalog: str | None, as_json: 
 
 
 @main.command()
-@click.argument("query")
+@click.argument("query", required=False)
 @click.option("--param", "-p", "params", multiple=True, help="Text for the next ? in QUERY; may be given again.")
 @click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to ask instead of now.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write FILE.parquet, .csv or .json instead."
 )
+@click.option("--explain", is_flag=True, help="Print which files and row groups QUERY would read, and its plan.")
+@click.option("--analyze", is_flag=True, help="Run QUERY, and print what it did read.")
+@click.option("--untrusted", is_flag=True, help="Run QUERY in a process that can read the lake and nothing else.")
 @_lake_option
 @_json_option
 def sql(
-    query: str, params: tuple[str, ...], when: str | None, as_csv: bool, out: Path | None,
-    url: str, catalog: str | None, as_json: bool,
+    query: str | None, params: tuple[str, ...], when: str | None, as_csv: bool, out: Path | None, explain: bool,
+    analyze: bool, untrusted: bool, url: str, catalog: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask the lake QUERY: DuckDB SQL over repos, files, blobs, licenses, drops, code, checkpoints and the rest.
 
+    Without QUERY it opens a prompt on a terminal, and otherwise runs the statements it reads from standard input.
     --json prints one object a line. --out streams, whatever the size of the result.
 
     \b
     codelake sql "SELECT language, count(*) FROM code GROUP BY ALL ORDER BY 2 DESC"
     codelake sql "SELECT path FROM code WHERE language = ?" -p Rust --csv
     codelake sql "FROM code" --at 1.0.0 --out code.parquet
+    codelake sql "FROM code WHERE language = 'Rust'" --explain
+    codelake sql < statements.sql
     """
-    from .output import export, print_csv, print_json, print_table
+    from . import ask
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
+    mode = "json" if as_json else "csv" if as_csv else "table"
     with _open(url, catalog) as lake:
-        relation = (lake.at(when) if when else lake).sql(query, params=params or None)
-        if out is not None:
-            rows = export(relation, out)
-            click.echo(f"{rows:,} rows written to {out}", err=True)
-        elif as_json:
-            print_json(relation)
-        elif as_csv:
-            print_csv(relation)
+        if query is None:
+            if params or out or explain or analyze or untrusted:
+                raise click.UsageError("--param, --out, --explain, --analyze and --untrusted need a QUERY")
+            good = ask.without_query(lake, mode, when)
         else:
-            print_table(relation)
+            with lake.at(when) if when else nullcontext(lake) as then:
+                if explain or analyze:
+                    ask.explain(then, query, params, analyze=analyze, as_json=as_json)
+                elif untrusted:
+                    ask.untrusted(then, query, params, mode, out)
+                else:
+                    ask.query(then, query, params, mode, out)
+            good = True
+    if not good:
+        sys.exit(1)
 
 
 @main.command()

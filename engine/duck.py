@@ -4,10 +4,13 @@ import atexit
 import inspect
 import json
 import re
+import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -18,6 +21,7 @@ from .errors import CodeLakeError, QueryError, StreamError, nearest
 from .functions import Function
 from .tables import TableFiles, filesystem, hive_keys
 
+T = TypeVar("T")
 VERSION: str = duckdb.__version__
 Relation = duckdb.DuckDBPyRelation
 
@@ -34,6 +38,7 @@ _SQL_TYPES = {
 
 _RAISED = re.compile(r"Python exception occurred while executing the UDF: (\w+): (.*)", re.DOTALL)
 
+_PLACE = re.compile(r"\nLINE (\d+): (.*)\n( *\^+)")
 _LAST_CALLS_SECONDS = 0.1
 
 # Connections whose functions are to be removed before the interpreter ends: the binding prints a leak report otherwise.
@@ -163,6 +168,7 @@ class Session:
         # A data file never changes, so its footer is read once, for every cursor.
         self._connection.execute("SET GLOBAL parquet_metadata_cache = true")
         self._columns: dict[str, tuple[str, ...]] = {}
+        self._cursors: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
         self._protocols: set[str] = set()
 
     def __enter__(self) -> "Session":
@@ -265,9 +271,11 @@ class Session:
         Raises QueryError, with the nearest name for a table or column that is not there.
         """
         try:
-            relation = self._connection.cursor().sql(text, params=list(params) if params is not None else None)
+            cursor = self._connection.cursor()
+            self._cursors.add(cursor)
+            relation = cursor.sql(text, params=list(params) if params is not None else None)
         except duckdb.Error as error:
-            raise self._explain(error) from error
+            raise self._explain(error, self._place(error, text, params)) from error
         return _asked(relation)
 
     def within(self, selection: str, name: str, text: str) -> Relation:
@@ -298,6 +306,28 @@ class Session:
         wrapped = f"SELECT *, hash(_row) AS _hash FROM (\n{query}\n) AS _row"
         return self.sql(wrapped if _in_order(json.loads(plan)) else f"{wrapped} ORDER BY ALL", params)
 
+    def attended(self, work: Callable[[], T]) -> T:
+        """What `work`, which asks this session, returns; Ctrl-C ends its queries. Raises KeyboardInterrupt then."""
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(work())
+            except BaseException as error:
+                done.set_exception(error)
+
+        # A signal is only heard between two instructions of the main thread, and DuckDB may compute for long.
+        thread = threading.Thread(target=run, name="query", daemon=True)
+        thread.start()
+        try:
+            return done.result()
+        except KeyboardInterrupt:
+            while thread.is_alive():
+                for cursor in list(self._cursors):
+                    cursor.interrupt()
+                thread.join(0.1)
+            raise
+
     def arrow(self, text: str, params: Sequence[object] | None = None) -> pa.Table:
         """The whole result of one query as an Arrow table."""
         try:
@@ -320,8 +350,23 @@ class Session:
                 self._connection.register_filesystem(filesystem(file.path))
                 self._protocols.add(protocol)
 
-    def _explain(self, error: duckdb.Error) -> QueryError:
-        text = _message(error)
+    def _place(self, error: duckdb.Error, text: str, params: Sequence[object] | None) -> str:
+        """The lines that point at the mistake, where DuckDB leaves them out: it does when it binds a relation."""
+        left_out = isinstance(error, duckdb.BinderException | duckdb.CatalogException) and "\nLINE " not in str(error)
+        if not left_out or len(self._connection.extract_statements(text)) != 1:
+            return ""
+        try:
+            # Nothing runs: what cannot be bound cannot be explained either.
+            self._connection.cursor().execute(f"EXPLAIN\n{text}", list(params or ()))
+        except duckdb.Error as again:
+            if place := _PLACE.search(str(again)):
+                number, line, pointer = place.groups()
+                label = f"LINE {int(number) - 1}: "
+                return f"\n\n{label}{line}\n{pointer[len(f'LINE {number}: ') - len(label) :]}"
+        return ""
+
+    def _explain(self, error: duckdb.Error, place: str = "") -> QueryError:
+        text = _message(error) + place
         known: Sequence[str] = ()
         what = ""
         if match := re.search(r"Table with name (\S+) does not exist", text):
