@@ -214,3 +214,26 @@ def test_doctor_finds_what_a_killed_writer_left(place):
 def test_the_recipe_is_shown_with_its_settings():
     out, _ = run("train", "nano", "--set", "steps=7", "--show-recipe")
     assert json.loads(out)["train"]["steps"] == 7
+
+
+def test_a_query_is_explained(place):
+    query = "SELECT path FROM code WHERE language = 'Rust'"
+    out, _ = run("sql", query, "--explain", lake=place)
+    assert out.startswith("code: 1 of 3 files, 1 of 1 row groups, ")
+    assert "(language = 'Rust')" in out
+    out, _ = run("sql", query, "--analyze", "--json", lake=place)
+    assert json.loads(out)["scans"][0]["rows"] == 1
+
+
+def test_untrusted_sql_is_answered_or_refused(place, tmp_path):
+    query = "SELECT count(*) AS n FROM code"
+    assert run("sql", query, "--untrusted", "--json", lake=place)[0] == '{"n": 3}\n'
+    assert run("sql", query, "--untrusted", "--csv", "--at", "1", lake=place)[0] == "n\n0\n"
+    out, err = run("sql", "SELECT range AS n FROM range(20000)", "--untrusted", "--csv", lake=place)
+    assert len(out.splitlines()) == 10_001
+    assert err == "only the first 10,000 rows: the limit is 10,000 rows\n"
+    out, err = run("sql", f"COPY code TO '{tmp_path / 'x.csv'}'", "--untrusted", lake=place, code=1)
+    assert "one SELECT" in err
+    assert not (tmp_path / "x.csv").exists()
+    _, err = run("sql", "SELECT ?", "-p", "1", "--untrusted", lake=place, code=1)
+    assert "no parameters" in err

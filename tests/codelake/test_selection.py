@@ -97,7 +97,7 @@ def test_a_selection_can_be_streamed(filled):
     [
         (lambda lake: lake.where(langage="x"), "Nearest column: language"),
         (lambda lake: lake.where(zzzz="x"), "Columns: blob_id"),
-        (lambda lake: lake.table("cod"), "tables: repos"),
+        (lambda lake: lake.table("cod"), "nearest: code"),
         (lambda lake: lake.where().select("pat"), "path"),
         (lambda lake: lake.where(language={"a": 1}.items()), "language: a condition on a tuple"),
         (lambda lake: lake.where(path="\ud800"), "no Unicode text"),
