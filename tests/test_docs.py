@@ -31,7 +31,7 @@ def commands(name):
             yield ("xargs -0 codelake sql", text)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/guide.md", "docs/sources.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/guide.md", "docs/sources.md", "docs/sql.md"])
 def test_what_is_shown_runs(name, tmp_path, checkout):
     for number in range(30):
         (checkout / f"more{number}.py").write_text(

@@ -195,6 +195,8 @@ def compiled(language: str, text: str) -> "Query":
     """The query `text` for the grammar of `language`. Raises QueryError that shows the place."""
     import tree_sitter
 
+    from .scm import runnable
+
     known = grammar(language)
     for found in _PREDICATES.finditer(text):
         if found[1] and found[1] not in _KNOWN_PREDICATES:
@@ -203,7 +205,8 @@ def compiled(language: str, text: str) -> "Query":
                 + _caret(text, *_place(text, found.start(1) - 1))
             )
     try:
-        query = tree_sitter.Query(known.language, text)
+        # As long as the text, so that the place of an error is that in the text.
+        query = tree_sitter.Query(known.language, runnable(text))
     except tree_sitter.QueryError as error:
         raise QueryError(_explained(str(error), text, known)) from None
     except (ValueError, SystemError) as error:

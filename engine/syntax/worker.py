@@ -31,7 +31,7 @@ _ANSWER_BYTES = 64 << 20
 Column: TypeAlias = tuple[bytes | None, bytes, bytes | None]
 
 
-def send(connection: socket.socket, message: object) -> None:
+def send(connection: socket.socket, message: Any) -> None:
     """Send one message."""
     data = marshal.dumps(message)
     connection.sendall(LENGTH.pack(len(data)))
@@ -137,7 +137,11 @@ def serve(descriptor: int, progress: int) -> None:
         while True:
             what, *arguments = receive(connection)
             at(0)
-            answer = check(*arguments) if what == "check" else answers(*arguments, limits, at)
+            if what == "check":
+                answer: object = check(*arguments)
+            else:
+                kind, text, files = arguments
+                answer = answers(kind, text, files, limits, at)
             at(None)
             send(connection, answer)
     # Without the interpreter's long goodbye.
