@@ -141,7 +141,9 @@ def peers(python: str, paths: list[Path]) -> tuple[list[str | None], list[float]
         script, given, got = (Path(work) / name for name in ("peer.py", "paths.json", "found.json"))
         script.write_text(PEER)
         given.write_text(json.dumps([str(p) for p in paths]))
-        subprocess.run([python, str(script), str(given), str(got)], check=True, stderr=subprocess.DEVNULL)
+        done = subprocess.run([python, script, given, got], check=False, capture_output=True, text=True)
+        if done.returncode:
+            sys.exit(f"bench.licenses: ScanCode at {python} failed:\n{done.stderr[-2000:]}")
         rows = json.loads(got.read_text())
     return [row[0] for row in rows], [row[1] for row in rows]
 

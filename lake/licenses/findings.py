@@ -42,7 +42,7 @@ def expression(findings: Sequence[Finding]) -> str | None:
     kept = [f for f in findings if f.score > 0 or f.spdx == UNKNOWN]
     said = list(dict.fromkeys(f.spdx for f in kept if not f.rule.startswith("exception:")))
     exceptions = list(dict.fromkeys(f.rule.partition(":")[2] for f in kept if f.rule.startswith("exception:")))
-    texts = {f.spdx for f in kept if f.rule.startswith("text:")}
+    texts = {f.rule.removeprefix("text:") for f in kept if f.rule.startswith("text:")}
     parts = combine(said, texts)
     for exception in exceptions:
         parts = _with(parts, exception)
@@ -54,7 +54,8 @@ def expression(findings: Sequence[Finding]) -> str | None:
 
 def combine(said: Sequence[str], texts: set[str] | frozenset[str] = frozenset()) -> list[str]:
     """Those of the expressions that say something the others do not; `texts` were read from licence texts."""
-    parts = [e for e in said if e != REFERENCE] or list(said)
+    single = [part for e in said for part in (e.split(" AND ") if " OR " not in e else [e])]
+    parts = [e for e in dict.fromkeys(single) if e != REFERENCE] or list(said)
     for choice in [e for e in parts if " OR " in e]:
         options = {key for e in (choice,) for key in keys(e)}
         parts = [e for e in parts if e == choice or not ({base(k) for k in keys(e)} <= {base(k) for k in options})]

@@ -265,7 +265,7 @@ _REFERENCE = re.compile(
 _LINKED = re.compile(r"\b(?:governed by|licensed under|released under|subject to|under|see|found in|in|to)\b")
 _EITHER = re.compile(r"\b(?:either|one) of (?:the|these|two) licenses found in\b|\beither of the licenses\b")
 _PUBLIC = re.compile(
-    r"\b(?:(?:placed|released|dedicated|put|donated|is|are|hereby|contributed|belongs?|falls?|"
+    r"\b(?:(?:placed|released|dedicated|put|donated|is|are|hereby|belongs?|falls?|"
     r"considered) (?:\w+ ){0,4}?(?:in|into|to|as|part of)(?: the)?|is|are|into|in|code|license)"
     r" public domain\b(?! (?:software|packages?|tools?|programs?|implementations?|versions? of|suffix|name))"
 )

@@ -163,7 +163,7 @@ def _said(files: Mapping[str, Sequence[Finding]]) -> str | None:
     said = [e for e in stated.values() if e and e != REFERENCE]
     if not said:
         return REFERENCE if any(stated.values()) and all(e == REFERENCE for e in stated.values() if e) else None
-    texts = {f.spdx for found in files.values() for f in found if f.rule.startswith("text:")}
+    texts = {f.rule.removeprefix("text:") for found in files.values() for f in found if f.rule.startswith("text:")}
     parts = combine(list(dict.fromkeys(said)), texts)
     joined = (" OR " if either else " AND ").join(f"({p})" for p in parts)
     return spdx.normalize(joined) or joined
