@@ -1,16 +1,17 @@
 """Syntax questions to many files at once: small batches are answered here, larger ones by processes."""
 
+import contextlib
 import os
+import select
 import signal
 import socket
 import threading
 import weakref
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
 import pyarrow as pa
@@ -24,6 +25,8 @@ from .match import KINDS, Kind, Limits
 # Contents up to this many bytes in one call are parsed here: sooner done than sent to a process that must start first.
 HERE_BYTES = 64 << 10
 _MOST_WORKERS = 16
+# How long a thread waits before it looks whether it should go on.
+_GLANCE_SECONDS = 0.1
 _MOST_FILES = 4096
 _PIECE_BYTES = (128 << 10, 2 << 20)
 _ARROW = {
@@ -101,7 +104,7 @@ def _assembled(kind: Kind, type_: pa.DataType, columns: tuple[worker.Column, lis
 
 
 class _Ended(Exception):
-    """The process is gone. place: the file it was at, None if it never began. why: the counter of such ends."""
+    """The process is gone. place: the file it was at, None if it had begun none. why: the counter of such ends."""
 
     def __init__(self, place: int | None, why: str) -> None:
         super().__init__(why)
@@ -121,16 +124,26 @@ class _Worker:
             finally:
                 os.close(write)
         self.connection = ours
-        worker.send(ours, astuple(limits))
+        self.answered = False
+        self.ask(*astuple(limits))
 
-    def ask(self, *message: object) -> object:
-        """The answer to one message. Raises _Ended."""
-        try:
+    def ask(self, *message: object) -> None:
+        """Send a message. Nothing is said here if the process has gone; `answer` says it."""
+        with contextlib.suppress(OSError):
             worker.send(self.connection, message)
-            answer: object = worker.receive(self.connection)
+
+    def answer(self) -> Any:
+        """What it answers to the last message. Raises _Ended."""
+        try:
+            answer = worker.receive(self.connection)
         except (EOFError, OSError):
-            raise self._ended() from None
+            status = self.process.wait()
+            begun = b"" if self.progress.closed else self.progress.read(1 << 16)
+            self.close()
+            place = worker.PLACE.unpack(begun[-worker.PLACE.size :])[0] if begun else None
+            raise _Ended(place, "timeouts" if status == -signal.SIGPROF else "crashes") from None
         self.progress.read(1 << 16)
+        self.answered = True
         return answer
 
     def close(self) -> None:
@@ -140,15 +153,9 @@ class _Worker:
         self.connection.close()
         self.progress.close()
 
-    def _ended(self) -> _Ended:
-        status = self.process.wait()
-        begun = b"" if self.progress.closed else self.progress.read(1 << 16)
-        self.close()
-        place = worker.PLACE.unpack(begun[-worker.PLACE.size :])[0] if begun else None
-        return _Ended(place, "timeouts" if status == -signal.SIGPROF else "crashes")
 
-
-def _end(workers: "set[_Worker]") -> None:
+def _end(workers: set[_Worker], closed: threading.Event) -> None:
+    closed.set()
     for one in list(workers):
         one.close()
 
@@ -175,12 +182,14 @@ class Pool:
         self._idle: SimpleQueue[_Worker | None] = SimpleQueue()
         for _ in range(self._most):
             self._idle.put(None)
-        self._threads: ThreadPoolExecutor | None = None
         self._refusals: dict[tuple[str, str, str], str] = {}
         self._ends: Counter[tuple[Job, str]] = Counter()
         self.counts = Counter(dict.fromkeys(COUNTS, 0))
-        self._closed = False
-        self._finalizer = weakref.finalize(self, _end, self._workers)
+        # How often somebody pressed Ctrl-C while a call was under way.
+        self._interrupts = 0
+        self._closed = threading.Event()
+        # Before DuckDB's threads, which may be asking, are waited for at the end of this process.
+        self._finalizer = weakref.finalize(self, _end, self._workers, self._closed)
 
     def __enter__(self) -> "Pool":
         return self
@@ -190,11 +199,7 @@ class Pool:
 
     def close(self) -> None:
         """End the processes. What is under way in other threads ends with QueryError."""
-        with self._lock:
-            self._closed = True
         self._finalizer()
-        if self._threads is not None:
-            self._threads.shutdown(wait=True, cancel_futures=True)
 
     def stats(self) -> dict[str, int]:
         """The counts, by name."""
@@ -230,8 +235,9 @@ class Pool:
                     said = worker.check(*key)
             else:
                 try:
-                    said = self._ask("check", *key)
+                    said = self._checked(*key)
                 except _Ended as ended:
+                    self._go_on(self._interrupts)
                     said = f"the query takes too long to compile for {name}, or crashes tree-sitter ({ended.why})"
             self._refusals[key] = said
         return self._refusals.get(key, "")
@@ -284,18 +290,102 @@ class Pool:
         return answered
 
     def _answered_there(self, job: Job, files: Sequence[File], size: int) -> list[pa.Array]:
-        with self._lock:
-            if self._closed:
-                raise QueryError("this lake is closed")
-            if self._threads is None:
-                self._threads = ThreadPoolExecutor(self._most, thread_name_prefix="syntax")
-        futures = [self._threads.submit(self._piece, job, piece) for piece in self._pieces(files, size)]
+        kind, type_ = KINDS[job.kind], arrow_type(job.kind)
+        pieces = list(self._pieces(files, size))
+        answered: list[list[pa.Array]] = [[] for _ in pieces]
+        waiting = deque(range(len(pieces)))
+        busy: dict[_Worker, int] = {}
+        interrupts = self._interrupts
         try:
-            return [part for future in futures for part in future.result()]
+            while waiting or busy:
+                # Whoever has no worker waits for one; whoever has takes more only if nobody else needs them.
+                while waiting and (one := self._free(interrupts, wait=not busy)):
+                    busy[one] = waiting.popleft()
+                    one.ask("answers", job.kind, job.text, pieces[busy[one]])
+                for one in self._ready(busy, interrupts):
+                    place = busy.pop(one)
+                    try:
+                        done, counted, columns = one.answer()
+                    except _Ended as ended:
+                        self._replace(one)
+                        self._without(job, pieces[place], ended, one)
+                        done = 0
+                    else:
+                        self._idle.put(one)
+                        self.count(**counted)
+                        answered[place].append(_assembled(kind, type_, columns))
+                    pieces[place] = pieces[place][done:]
+                    if pieces[place]:
+                        waiting.appendleft(place)
+        except KeyboardInterrupt:
+            self._interrupts += 1
+            raise
         finally:
-            # After an error, or Ctrl-C, nobody waits for the rest.
-            for future in futures:
-                future.cancel()
+            # After an error nobody waits for what is under way.
+            for one in busy:
+                one.close()
+                self._replace(one)
+        return [part for parts in answered for part in parts]
+
+    def _free(self, interrupts: int, *, wait: bool) -> _Worker | None:
+        """A worker that nobody uses, None if there is none and it should not wait for one."""
+        while True:
+            self._go_on(interrupts)
+            try:
+                one = self._idle.get(wait, _GLANCE_SECONDS)
+            except Empty:
+                if wait:
+                    continue
+                return None
+            if one is None:
+                try:
+                    one = _Worker(self.limits)
+                except BaseException:
+                    self._idle.put(None)
+                    raise
+                with self._lock:
+                    self._workers.add(one)
+                if self._closed.is_set():
+                    one.close()
+            return one
+
+    def _ready(self, busy: Iterable[_Worker], interrupts: int) -> list[_Worker]:
+        """Those of the busy workers that have an answer, or are gone; at least one."""
+        waiting = select.poll()
+        places = {one.connection.fileno(): one for one in busy}
+        for place in places:
+            # The line of one that was closed meanwhile has no place.
+            if place >= 0:
+                waiting.register(place, select.POLLIN)
+        while not (found := waiting.poll(1000 * _GLANCE_SECONDS)):
+            self._go_on(interrupts)
+        return [places[place] for place, _ in found]
+
+    def _go_on(self, interrupts: int) -> None:
+        if self._closed.is_set():
+            raise QueryError("the lake was closed while its files were parsed")
+        if self._interrupts > interrupts:
+            raise QueryError("interrupted")
+
+    def _replace(self, one: _Worker) -> None:
+        with self._lock:
+            self._workers.discard(one)
+        self._idle.put(None)
+
+    def _without(self, job: Job, files: list[File], ended: _Ended, one: _Worker) -> None:
+        """Take from `files` what ended a process. Raises QueryError if it is no file that did."""
+        if ended.place is None:
+            if not one.answered:
+                raise QueryError("a process for parsing could not be started") from None
+            return
+        language = files[ended.place][0]
+        files[ended.place] = (language, None)
+        self.count(**{ended.why: 1}, restarts=1)
+        if self._gave_up(job, language, ended=1):
+            lost = [place for place, file in enumerate(files) if file[0] == language and file[1] is not None]
+            self.count(given_up=len(lost))
+            for place in lost:
+                files[place] = (language, None)
 
     def _pieces(self, files: Sequence[File], size: int) -> Iterator[list[File]]:
         least, most = _PIECE_BYTES
@@ -310,30 +400,6 @@ class Pool:
                 piece, held = [], 0
         if piece:
             yield piece
-
-    def _piece(self, job: Job, files: list[File]) -> list[pa.Array]:
-        """The answers for some files, by a process; a file that ends it is NULL."""
-        kind, type_ = KINDS[job.kind], arrow_type(job.kind)
-        answered = []
-        while files:
-            try:
-                done, counted, columns = self._ask("answers", job.kind, job.text, files)
-            except _Ended as ended:
-                if ended.place is None:
-                    raise QueryError("a process for parsing could not be started") from None
-                language = files[ended.place][0]
-                files[ended.place] = (language, None)
-                self.count(**{ended.why: 1}, restarts=1)
-                if self._gave_up(job, language, ended=1):
-                    lost = [place for place, file in enumerate(files) if file[0] == language and file[1] is not None]
-                    self.count(given_up=len(lost))
-                    for place in lost:
-                        files[place] = (language, None)
-                continue
-            self.count(**counted)
-            answered.append(_assembled(kind, type_, columns))
-            files = files[done:]
-        return answered
 
     def _gave_up(self, job: Job, language: str, *, ended: int = 0) -> bool:
         """Whether files in `language` ended too many processes for `job`. Raises QueryError if that is strict."""
@@ -352,24 +418,17 @@ class Pool:
             )
         return over
 
-    def _ask(self, *message: object) -> Any:
-        """A worker's answer. Raises _Ended, and QueryError once the pool is closed."""
-        one = self._idle.get()
+    def _checked(self, kind: str, language: str, text: str) -> str:
+        """Why `text` cannot be asked, by a process. Raises _Ended."""
+        one = self._free(self._interrupts, wait=True)
+        assert one is not None
         try:
-            if one is None:
-                one = _Worker(self.limits)
-                with self._lock:
-                    self._workers.add(one)
-                    closed = self._closed
-                if closed:
-                    one.close()
-            return one.ask(*message)
-        except _Ended:
-            if self._closed:
-                raise QueryError("the lake was closed while its files were parsed") from None
-            with self._lock:
-                self._workers.discard(one)
-            one = None
+            one.ask("check", kind, language, text)
+            [one] = self._ready([one], self._interrupts)
+            said: str = one.answer()
+        except BaseException:
+            one.close()
+            self._replace(one)
             raise
-        finally:
-            self._idle.put(one)
+        self._idle.put(one)
+        return said
