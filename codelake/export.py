@@ -9,13 +9,15 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from itertools import takewhile
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -26,6 +28,7 @@ from .engine.duck import Relation, friendly
 from .engine.errors import LakeError, QueryError, nearest
 from .engine.groups import groups
 from .engine.progress import Progress
+from .engine.sort import by_last_column
 from .shards import FORMATS, Format, plain_schema
 
 if TYPE_CHECKING:
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 STATE = "codelake-export.json"
 SHARD_BYTES = 500_000_000
 _BATCH_ROWS = 2048
+_SORTING = ".sorting-"
 # Other versions may order, hash or compress otherwise.
 _VERSIONS = ("duckdb", "pyarrow", "zstandard")
 
@@ -113,7 +117,7 @@ def export(
     if "://" in os.fspath(out):
         raise LakeError(f"{out}: an export is written to a local folder; copy it from there")
     folder = Path(out)
-    relation = lake.session().repeatable(query, params)
+    relation, in_order = lake.session().hashed(query, params)
     with _in_words():
         schema = plain_schema(pa.schema(list(relation.limit(0).to_arrow_table().schema)[:-1]))
     FORMATS[format].check(schema)
@@ -133,7 +137,8 @@ def export(
             kept = len(state.shards)
             if not state.complete or kept < finished:
                 state.complete = False
-                _write(lake, folder, state, relation, schema, progress)
+                with _rows(relation, schema, folder, in_order=in_order) as rows:
+                    _write(lake, folder, state, rows, schema, progress)
     except OSError as error:
         raise LakeError(
             f"{error.filename or folder}: {error.strerror or error}; the shards that are finished stay, the same "
@@ -151,22 +156,21 @@ def export(
 
 
 def _write(
-    lake: "Lake", folder: Path, state: _State, relation: Relation, schema: pa.Schema, progress: Progress
+    lake: "Lake", folder: Path, state: _State, batches: Iterable[pa.RecordBatch], schema: pa.Schema, progress: Progress
 ) -> None:
     """Write the shards that are missing, and what goes with them."""
     kind = FORMATS[state.asked["format"]]
     facts = Facts() if state.asked["format"] == "hf" else None
-    with _in_words(), relation.to_arrow_reader(_BATCH_ROWS) as reader:
-        rows = _Rows(reader, schema, facts)
-        for number, shard in enumerate(state.shards):
-            progress(rows.done, None, files=rows.done, note=f"passing over shard {number}")
-            if rows.skip(shard.rows) != shard.row_hash:
-                raise LakeError(
-                    f"{folder / shard.name}: the query does not give these rows again: rows that its ORDER BY leaves "
-                    "equal, a sample, random(), now() or a sum of fractions come out otherwise each time. Order it by "
-                    "a unique key, and begin again with --overwrite or in a new folder"
-                )
-        _write_shards(folder, state, kind, schema, rows, progress)
+    rows = _Rows(batches, facts)
+    for number, shard in enumerate(state.shards):
+        progress(rows.done, None, files=rows.done, note=f"passing over shard {number}")
+        if rows.skip(shard.rows) != shard.row_hash:
+            raise LakeError(
+                f"{folder / shard.name}: the query does not give these rows again: rows that its ORDER BY leaves "
+                "equal, a sample, random(), now() or a sum of fractions come out otherwise each time. Order it by a "
+                "unique key, and begin again with --overwrite or in a new folder"
+            )
+    _write_shards(folder, state, kind, schema, rows, progress)
     for number, shard in enumerate(state.shards):
         final = kind.final.format(number, len(state.shards))
         (folder / shard.name).rename(folder / final)
@@ -215,10 +219,9 @@ def _write_shards(
 class _Rows:
     """The rows of a query, each with its hash in the last column: some are passed over, the rest is iterated."""
 
-    def __init__(self, reader: pa.RecordBatchReader, schema: pa.Schema, facts: Facts | None) -> None:
-        self._schema = pa.schema([*schema, pa.field("_hash", pa.uint64())])
+    def __init__(self, batches: Iterable[pa.RecordBatch], facts: Facts | None) -> None:
         self._facts = facts
-        self._batches = self._read(reader)
+        self._batches = self._read(batches)
         self._rest: pa.RecordBatch | None = None
         self.done = 0
 
@@ -243,13 +246,32 @@ class _Rows:
             self.done += batch.num_rows
         return found.hexdigest()
 
-    def _read(self, reader: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def _read(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if self._facts is not None:
+                self._facts.add(batch)
+            yield batch
+
+
+@contextmanager
+def _rows(relation: Relation, schema: pa.Schema, folder: Path, *, in_order: bool) -> Iterator[Iterable[pa.RecordBatch]]:
+    """The rows of a query in an order that is the same every time; without one of its own, that of their hashes."""
+    hashed = pa.schema([*schema, pa.field("_hash", pa.uint64())])
+
+    def plain(reader: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in reader:
             columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
-            plain = pa.RecordBatch.from_arrays(columns, schema=self._schema)
-            if self._facts is not None:
-                self._facts.add(plain)
-            yield plain
+            yield pa.RecordBatch.from_arrays(columns, schema=hashed)
+
+    for left in folder.glob(f"{_SORTING}*"):
+        # Of a process that was killed.
+        shutil.rmtree(left)
+    with _in_words(), ExitStack() as stack:
+        batches = plain(stack.enter_context(relation.to_arrow_reader(_BATCH_ROWS)))
+        if not in_order:
+            sorting = stack.enter_context(TemporaryDirectory(prefix=_SORTING, dir=folder))
+            batches = by_last_column(batches, Path(sorting))
+        yield batches
 
 
 def _hash_bytes(column: pa.Array | pa.ChunkedArray) -> bytes:

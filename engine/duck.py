@@ -286,14 +286,11 @@ class Session:
             raise self._explain(error) from error
         return _asked(relation)
 
-    def repeatable(self, text: str, params: Sequence[object] | None = None) -> Relation:
-        """The relation of one SELECT in an order that is the same every time, with a hash of each row (UBIGINT) last.
+    def hashed(self, text: str, params: Sequence[object] | None = None) -> tuple[Relation, bool]:
+        """The relation of one SELECT with a hash of each row (UBIGINT) last, and whether its order is always the same.
 
-        What only reads and filters comes in the order of the files, a query that ends in ORDER BY in its own order, and
-        anything else sorted by all its columns. No order helps a query that gives other rows each time (random(), a
-        sample, a limit without an order) or rows that ORDER BY leaves equal: their hashes tell.
-
-        Raises QueryError, also for anything but one SELECT.
+        It is for what only reads and filters (the order of the files), and for a query that ends in ORDER BY as far as
+        that goes; it is not for joins and groups. Raises QueryError, also for anything but one SELECT.
         """
         try:
             statements = self._connection.extract_statements(text)
@@ -303,8 +300,9 @@ class Session:
             raise QueryError("one SELECT is needed here (or FROM, WITH, VALUES), and nothing else")
         query = _without_end(text)
         plan = self.sql(f"EXPLAIN (FORMAT json) {query}", params).fetchall()[0][1]
-        wrapped = f"SELECT *, hash(_row) AS _hash FROM (\n{query}\n) AS _row"
-        return self.sql(wrapped if _in_order(json.loads(plan)) else f"{wrapped} ORDER BY ALL", params)
+        return self.sql(f"SELECT *, hash(_row) AS _hash FROM (\n{query}\n) AS _row", params), _in_order(
+            json.loads(plan)
+        )
 
     def attended(self, work: Callable[[], T]) -> T:
         """What `work`, which asks this session, returns; Ctrl-C ends its queries. Raises KeyboardInterrupt then."""

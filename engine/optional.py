@@ -12,6 +12,7 @@ EXTRAS = {
     "lancedb": "search",
     "altair": "plot",
     "vl_convert": "plot",
+    "daft": "cluster",
     "s3fs": "s3",
     "pyorc": "swh",
 }

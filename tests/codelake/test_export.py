@@ -295,7 +295,7 @@ def test_a_full_disk_is_named_and_the_export_goes_on(place, tmp_path, format):
 import resource, signal, codelake
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 with codelake.open({str(place)!r}) as lake:
-    lake._refresh()
+    lake.session()
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
     try:
         lake.export({str(tmp_path / "out")!r}, {LARGE!r}, format={format!r}, shard_bytes=4_000_000)
