@@ -311,7 +311,12 @@ def release(version: str | None, notes: str, url: str, catalog: str | None, as_j
 
 @main.group("license")
 def license_group() -> None:
-    """Find the licences of files; check what may be combined with what."""
+    """Find the licences of files; check what may be combined with what.
+
+    \b
+    codelake license detect COPYING
+    codelake license check "MIT OR GPL-3.0-only" --into Apache-2.0
+    """
 
 
 @license_group.command("check")
