@@ -60,6 +60,7 @@ _CONFIG = {
     "title": {"anchor": "start", "fontSize": 15, "subtitleFontSize": 11.5, "subtitleColor": "#555", "offset": 12},
     "bar": {"color": "#33658a"},
     "line": {"color": "#33658a"},
+    "point": {"color": "#33658a", "filled": True},
 }  # fmt: skip
 
 
