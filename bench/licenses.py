@@ -138,12 +138,12 @@ def ours(paths: list[Path]) -> tuple[list[str | None], list[float]]:
 def peers(python: str, paths: list[Path]) -> tuple[list[str | None], list[float]]:
     """The same of ScanCode."""
     with tempfile.TemporaryDirectory() as work:
-        script, given, got = (Path(work) / name for name in ("peer.py", "paths.json", "found.json"))
+        script, given, got = (Path(work) / name for name in ("scancode_files.py", "paths.json", "found.json"))
         script.write_text(PEER)
         given.write_text(json.dumps([str(p) for p in paths]))
         done = subprocess.run([python, script, given, got], check=False, capture_output=True, text=True)
         if done.returncode:
-            sys.exit(f"bench.licenses: ScanCode at {python} failed:\n{done.stderr[-2000:]}")
+            sys.exit(f"bench.licenses: ScanCode at {python} ended with {done.returncode}:\n{done.stderr[-2000:]}")
         rows = json.loads(got.read_text())
     return [row[0] for row in rows], [row[1] for row in rows]
 

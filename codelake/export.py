@@ -132,6 +132,7 @@ def export(
     try:
         with _locked(folder):
             state = _begin(folder, asked, commit, overwrite=overwrite)
+            _clear(folder)
             finished = len(state.shards)
             state.shards = list(takewhile(lambda shard: _intact(folder, shard), state.shards))
             kept = len(state.shards)
@@ -263,9 +264,6 @@ def _rows(relation: Relation, schema: pa.Schema, folder: Path, *, in_order: bool
             columns = [c.dictionary_decode() if pa.types.is_dictionary(c.type) else c for c in batch.columns]
             yield pa.RecordBatch.from_arrays(columns, schema=hashed)
 
-    for left in folder.glob(f"{_SORTING}*"):
-        # Of a process that was killed.
-        shutil.rmtree(left)
     with _in_words(), ExitStack() as stack:
         batches = plain(stack.enter_context(relation.to_arrow_reader(_BATCH_ROWS)))
         if not in_order:
@@ -327,6 +325,14 @@ def _differences(folder: Path, before: _State, asked: dict[str, Any]) -> str:
         + "\n  ".join(lines)
         + "\nname a new folder, or begin again with --overwrite"
     )
+
+
+def _clear(folder: Path) -> None:
+    """Remove what a process that was killed had begun."""
+    for left in folder.glob(f"{_SORTING}*"):
+        shutil.rmtree(left)
+    for left in folder.rglob(".*.part"):
+        left.unlink()
 
 
 def _intact(folder: Path, shard: Shard) -> bool:

@@ -148,11 +148,12 @@ def parse(content: bytes, language: str) -> "Tree":
     """The syntax tree of `content`."""
     start = time.thread_time()
     tree: Tree = _parser(language).parse(content)
-    _parsed(content, start)
+    parsed(content, start)
     return tree
 
 
-def _parsed(content: bytes, start: float) -> None:
+def parsed(content: bytes, start: float) -> None:
+    """Count one content parsed since `start` (time.thread_time)."""
     counts["parsed_files"] += 1
     counts["parsed_bytes"] += len(content)
     counts["parse_microseconds"] += round((time.thread_time() - start) * 1e6)
@@ -367,7 +368,7 @@ def ast_grep(content: bytes, language: str, text: str, limits: Limits) -> list[E
     source = _same_length(content)
     start = time.thread_time()
     root = ast_grep_py.SgRoot(source, name).root()
-    _parsed(content, start)
+    parsed(content, start)
     place = _byte_places(source)
     rows: list[Element] = []
     size = 0

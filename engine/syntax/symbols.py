@@ -5,6 +5,7 @@ One query (rules.py) is run in one pass over the tree; scopes then follow from t
 
 import math
 import re
+import time
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import TypeAlias
 from tree_sitter import Node, QueryCursor
 
 from ..errors import QueryError, nearest
-from .match import Limits
+from .match import Limits, parsed
 from .names import MAX_WRITTEN, chain, joined, named
 from .rules import DEFINITIONS, GRAMMARS, Rules, rules
 
@@ -96,7 +97,9 @@ def _parsed(content: bytes, language: str) -> tuple[Node, Rules]:
         raise QueryError(f"no symbols are known of {language!r}; nearest: {', '.join(close)}")
     tried = []
     for known in map(rules, GRAMMARS[language]):
+        start = time.thread_time()
         tried.append((known.parser.parse(content).root_node, known))
+        parsed(content, start)
         if not tried[-1][0].has_error:
             return tried[-1]
     return tried[0]

@@ -26,6 +26,8 @@ PLACE = struct.Struct("<I")
 CODES = {"UINTEGER": "I", "USMALLINT": "H", "BIGINT": "q", "BOOLEAN": "B"}
 # An answer this large is sent before the rest of the files are read.
 _ANSWER_BYTES = 64 << 20
+# At least, for a first query: it loads the grammar.
+_CHECK_SECONDS = 4.0
 
 # (which rows are NULL as bytes of 0 and 1, or None; values; offsets of 64 bits where values are UTF-8)
 Column: TypeAlias = tuple[bytes | None, bytes, bytes | None]
@@ -127,19 +129,21 @@ def serve(descriptor: int, progress: int) -> None:
         with contextlib.suppress(ValueError, OSError):
             resource.setrlimit(resource.RLIMIT_AS, (limits.worker_bytes, limits.worker_bytes))
 
-        def at(place: int | None) -> None:
+        def at(place: int | None, seconds: float = limits.seconds) -> None:
             # Nothing in C can be interrupted; the signal's default action ends the process. Processor time, so that a
             # busy machine does not change answers.
-            signal.setitimer(signal.ITIMER_PROF, 0 if place is None else limits.seconds)
+            signal.setitimer(signal.ITIMER_PROF, 0 if place is None else seconds)
             if place is not None:
                 os.write(progress, PLACE.pack(place))
 
         while True:
             what, *arguments = receive(connection)
-            at(0)
+            answer: object
             if what == "check":
-                answer: object = check(*arguments)
+                at(0, max(limits.seconds, _CHECK_SECONDS))
+                answer = check(*arguments)
             else:
+                at(0)
                 kind, text, files = arguments
                 answer = answers(kind, text, files, limits, at)
             at(None)

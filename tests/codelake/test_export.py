@@ -200,9 +200,12 @@ def test_an_export_goes_on_after_any_shard(lake, tmp_path, format, kept):
     whole = lake.export(tmp_path / "whole", LARGE, format=format, shard_bytes=4_000_000)
     lake.export(tmp_path / "out", LARGE, format=format, shard_bytes=4_000_000)
     forget(tmp_path / "out", kept)
+    (tmp_path / "out" / "data" / ".train-00009.parquet.part").write_text("torn")
+    (tmp_path / "out" / ".sorting-x").mkdir()
     done = lake.export(tmp_path / "out", LARGE, format=format, shard_bytes=4_000_000)
     assert (done.kept, done.shards, done.rows) == (kept, whole.shards, whole.rows)
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert not list((tmp_path / "out").glob(".*"))
 
 
 def test_a_process_that_ended_while_it_named_the_shards_loses_nothing(lake, tmp_path):
