@@ -33,6 +33,7 @@ PEERS = ROOT / ".venv-bench" / "bin"
 FEWEST_FILES = 20_000
 EVAL = "eval($$$A)"
 NAMES = "(function_definition name: (identifier) @name)"
+CALLS = """(call function: [(identifier) @f (attribute attribute: (identifier) @f)] (#eq? @f "open"))"""
 NAMES_RULE = "{id: names, language: python, rule: {kind: identifier, inside: {kind: function_definition, field: name}}}"
 NEEDLE = "lru_cache("
 EVERYTHING = ["--no-ignore=hidden", "--no-ignore=dot", "--no-ignore=exclude", "--no-ignore=global",
@@ -167,17 +168,23 @@ def patterns(lake: Path, corpus: Path, runs: int, slow: bool) -> list[Figure]:
     return figures
 
 
-def symbols(lake_path: Path, runs: int) -> list[Figure]:
-    """The same question from the table of symbols and by parsing."""
-    question = "SELECT count(*), count(DISTINCT blob_id) FROM {}"
-    parsed = question.format(f"code_search('{NAMES}', language := 'Python')")
-    stored = question.format("definitions WHERE language = 'Python' AND kind IN ('function', 'method')")
+def symbols(lake_path: Path) -> list[Figure]:
+    """The same questions from the table of symbols and by parsing what may hold an answer."""
+    figures = []
     with codelake.open(lake_path, create=False, progress=False) as lake:
-        slow, expected = repeated(1, lambda: _timed(lambda: lake.sql(parsed).fetchall()))
-        fast, found = repeated(QUERY_RUNS, lambda: _timed(lambda: lake.sql(stored).fetchall()))
-    if found != expected:
-        raise SystemExit(f"symbols: {found} stored, {expected} parsed")
-    return [figure("definitions from symbols", fast, "s", "parsing", slow)]
+        for name, query, rows in (
+            ("definitions", NAMES, "definitions WHERE language = 'Python' AND kind IN ('function', 'method')"),
+            ("calls of open", CALLS, "calls WHERE language = 'Python' AND name = 'open'"),
+        ):
+            question = "SELECT count(*), count(DISTINCT blob_id) FROM {}"
+            parsed = question.format("code_search(?, language := 'Python')")
+            slow, expected = _timed(lambda parsed=parsed, query=query: lake.sql(parsed, params=[query]).fetchall())  # type: ignore[misc]
+            stored = question.format(rows)
+            fast, found = repeated(QUERY_RUNS, lambda stored=stored: _timed(lambda: lake.sql(stored).fetchall()))  # type: ignore[misc]
+            if found != expected:
+                raise SystemExit(f"{name}: {found} stored, {expected} parsed")
+            figures.append(figure(f"{name} from symbols", fast, "s", "parsing", slow))
+    return figures
 
 
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
@@ -274,7 +281,7 @@ def main() -> None:
             print(f"{files:,} files", file=sys.stderr)
         found = [
             *patterns(lake, corpus, options.runs, options.slow),
-            *symbols(lake, options.runs),
+            *symbols(lake),
             *filters(lake, options.runs),
             *streaming(lake, options.runs),
         ]

@@ -29,6 +29,10 @@ _INDEX_SET = f"""SELECT blob_id, repo_name, path, language, license, license_typ
 WHERE language = 'Python' AND license_type = 'permissive' AND max_line_length < 1000
   AND path NOT LIKE '%test%' AND (repo_name = 'cpython' OR {_SAMPLE})"""
 
+_PATTERN = """SELECT repo_name, path, start_line, text
+FROM code_search('exec(compile($$$SOURCE), $$$SCOPES)', language := 'Python', kind := 'ast_grep')
+WHERE capture = 'match' AND NOT contains(path, 'test') ORDER BY ALL LIMIT 5"""
+
 
 def run(lake: "Lake", *, steps: int, small: bool) -> None:
     """Run every step, printing what it did. small: the standard library only."""
@@ -45,6 +49,8 @@ def run(lake: "Lake", *, steps: int, small: bool) -> None:
     for title, name in (("languages", "reports/languages"), ("licences", "reports/licenses")):
         relation = lake.sql(load(name))
         show.table(title, relation.columns, relation.limit(10).fetchall())
+    found = lake.sql(_PATTERN)
+    show.table("by syntax: exec() of something that is compiled first", found.columns, found.fetchall())
     _step(4, "plots and a report", f"codelake report --lake {root.name} --html report.html --png plots")
     asked = reports()
     show.console.print(f"  {_near(write_page(lake, root / 'report.html', asked))}")
