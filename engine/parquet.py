@@ -79,18 +79,25 @@ def _dictionary(column: pa.ChunkedArray) -> tuple[list[str | None], "np.ndarray[
 class PartitionedWriter:
     """Writes Arrow tables of one schema below `root`, one open file a partition.
 
-    partitions: (key in the path, source column); a source column of a timestamp type stands for its month. Call
+    partitions: (key in the path, source column); a source column of a timestamp type stands for its month. A
+    file that has reached `file_bytes` is finished. Call
     `write` any number of times, then `close`, which returns the paths written; `abort` removes them instead. Rows keep
     their order within a partition. Raises whatever the filesystem raises (OSError when it is full) from either call.
     """
 
     def __init__(
-        self, schema: pa.Schema, root: str, partitions: Sequence[tuple[str, str]], filesystem: fsspec.AbstractFileSystem
+        self,
+        schema: pa.Schema,
+        root: str,
+        partitions: Sequence[tuple[str, str]],
+        filesystem: fsspec.AbstractFileSystem,
+        file_bytes: int = FILE_BYTES,
     ) -> None:
         self.schema = schema
         self.root = root.rstrip("/")
         self.partitions = tuple(partitions)
         self.fs = filesystem
+        self.file_bytes = file_bytes
         self.paths: list[str] = []
         self._open: dict[PartitionKey, _Partition] = {}
         self._buffered = 0
@@ -182,7 +189,7 @@ class PartitionedWriter:
                 self._start(partition)
             assert partition.writer is not None
             partition.writer.write_table(rows.slice(offset, length), row_group_size=length)
-            if partition.sink.tell() >= FILE_BYTES:  # type: ignore[attr-defined]
+            if partition.sink.tell() >= self.file_bytes:  # type: ignore[attr-defined]
                 self._finish(partition)
 
     def _start(self, partition: _Partition) -> None:

@@ -203,7 +203,8 @@ class Commit:
             # As the table has it: a lake may have been made when the table was divided otherwise.
             base = self._base[table]
             keys = [(f.name, base.schema().find_column_name(f.source_id) or f.name) for f in base.spec().fields]
-            self._writers[table] = PartitionedWriter(self.schema(table), self.folder(table), keys, self.where.fs)
+            schema, folder, size = self.schema(table), self.folder(table), TABLES[table].file_bytes
+            self._writers[table] = PartitionedWriter(schema, folder, keys, self.where.fs, size)
         return self._writers[table]
 
     def _no_space(self, error: OSError) -> LakeError:

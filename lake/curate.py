@@ -3,13 +3,15 @@
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import pyarrow as pa
 
 from ..engine.duck import Session
 from ..engine.errors import LakeError
 from ..engine.progress import Progress, silent
+from ..engine.tables import TableFiles
 from ..sql import load
 from . import encodings, spdx
 from .catalog import LakeCatalog, Place, table_files
@@ -17,9 +19,11 @@ from .commit import Commit
 from .report import Report
 from .schemas import NAMESPACE
 
-VERSION = "2"
+VERSION = "3"
 _INPUTS = ("repos", "files", "blobs")
-_STATEMENTS = ("curate/occurrences", "curate/code", "curate/drops")
+_STATEMENTS = ("curate/occurrences", "curate/wanted", "curate/same", "curate/code", "curate/drops")
+# Each curation adds files to the partitions it changes. More than so many small ones are written as one.
+_SMALL_BYTES, _MOST_SMALL = 2 << 20, 8
 _BATCH_ROWS = 1024
 
 
@@ -28,19 +32,21 @@ def curate(
 ) -> Report:
     """Bring `code` and `drops` up to what `repos`, `files` and `blobs` hold now.
 
-    Nothing is done when neither these tables nor the rules have changed since the last time. Both tables change in one
-    commit, so a reader sees the old pair or the new one.
+    Nothing is done when neither these tables nor the rules have changed since the last time. Else only the files of
+    `code` are written anew that hold a row which changed or went; the others stay, and every release that has them
+    shares them. Both tables change in one commit, so a reader sees the old pair or the new one.
     """
     started = time.monotonic()
     tables = {name: catalog.load_table((NAMESPACE, name)) for name in (*_INPUTS, "code", "drops")}
     snapshots = {name: table.metadata.current_snapshot_id for name, table in tables.items()}
     inputs = _fingerprint([snapshots[name] for name in _INPUTS])
     with Session(memory_limit=memory_limit) as session:
-        session.define(table_files(tables[name], snapshots[name]) for name in tables)
+        before = {name: table_files(tables[name], snapshots[name]) for name in tables}
+        session.define(before.values())
         current = tables["code"].current_snapshot()
         done = current is not None and current.summary is not None and current.summary.get("codelake.inputs") == inputs
         if not done:
-            _rebuild(catalog, where, session, inputs, progress)
+            _apply(catalog, where, session, before, inputs, progress)
             tables = {name: catalog.load_table((NAMESPACE, name)) for name in ("code", "drops")}
             session.define(table_files(table, table.metadata.current_snapshot_id) for table in tables.values())
         kept, repositories, size = session.sql(
@@ -61,30 +67,66 @@ def _fingerprint(snapshots: Sequence[int | None]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _rebuild(catalog: LakeCatalog, where: Place, session: Session, inputs: str, progress: Progress) -> None:
+def _apply(
+    catalog: LakeCatalog,
+    where: Place,
+    session: Session,
+    before: Mapping[str, TableFiles],
+    inputs: str,
+    progress: Progress,
+) -> None:
+    """Change the rows of `code` and `drops` that are not as they should be, and the files that hold them."""
     session.store("declared", _declared(session))
     session.store(
         "license_types",
         pa.table({"license_type": list(spdx.LICENSE_TYPES), "rank": list(range(len(spdx.LICENSE_TYPES)))}),
     )
-    session.run(load("curate/occurrences"))
-    total = session.sql("SELECT count(*) FROM occurrences WHERE reason IS NULL").fetchall()[0][0]
+    for name in ("occurrences", "wanted", "same"):
+        session.run(load(f"curate/{name}"))
+    snapshot = catalog.load_table((NAMESPACE, "code")).current_snapshot()
+    if snapshot and snapshot.summary and snapshot.summary.get("codelake.contents") != VERSION:
+        # Other rules made the contents.
+        session.run("DELETE FROM same")
+    touched = _touched(session, before["code"])
+    anew = tuple(file for file in before["code"].files if file.path in touched)
+    session.define([replace(before["code"], name="kept", files=anew)])
     with Commit(catalog, where, "curate") as commit:
-        done = size = 0
-        with session.sql(load("curate/code")).to_arrow_reader(_BATCH_ROWS) as reader:
-            for batch in reader:
-                commit.append("code", _decoded(pa.Table.from_batches([batch])))
-                done += batch.num_rows
-                size += batch.nbytes
-                progress(done, total, files=done, size=size, note="code")
+        _write_code(session, commit, progress)
+        judged = [file.path for file in before["drops"].files if file.partition.get("stage") != "ingest"]
         with session.sql(load("curate/drops")).to_arrow_reader(1 << 16) as reader:
             for batch in reader:
                 commit.append("drops", pa.Table.from_batches([batch]))
-        for name in ("code", "drops"):
-            table = catalog.load_table((NAMESPACE, name))
-            old = table_files(table, table.metadata.current_snapshot_id).files
-            commit.remove_files(name, [f.path for f in old if f.partition.get("stage") != "ingest"])
-        commit.note("code", inputs=inputs)
+        commit.remove_files("code", touched)
+        commit.remove_files("drops", judged)
+        commit.note("code", inputs=inputs, contents=VERSION)
+
+
+def _touched(session: Session, code: TableFiles) -> set[str]:
+    """The files of `code` to write anew: a row in them changed or went, or their partition has many small ones."""
+    if not code.files:
+        return set()
+    found = session.sql(load("curate/touched"), [[file.path for file in code.files]]).fetchall()
+    touched = {path for (path,) in found}
+    small: dict[tuple[str | None, ...], list[str]] = {}
+    for file in code.files:
+        if file.bytes < _SMALL_BYTES:
+            small.setdefault(tuple(file.partition.values()), []).append(file.path)
+    touched.update(path for paths in small.values() if len(paths) > _MOST_SMALL for path in paths)
+    return touched
+
+
+def _write_code(session: Session, commit: Commit, progress: Progress) -> None:
+    total = session.sql(
+        "SELECT (SELECT count(*) FROM wanted ANTI JOIN same USING (blob_id)) + "
+        "(SELECT count(*) FROM kept SEMI JOIN same USING (blob_id))"
+    ).fetchall()[0][0]
+    done = size = 0
+    with session.sql(load("curate/code")).to_arrow_reader(_BATCH_ROWS) as reader:
+        for batch in reader:
+            commit.append("code", _decoded(pa.Table.from_batches([batch])))
+            done += batch.num_rows
+            size += batch.nbytes
+            progress(done, total, files=done, size=size, note="code")
 
 
 def _decoded(rows: pa.Table) -> pa.Table:

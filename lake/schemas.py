@@ -22,6 +22,8 @@ from pyiceberg.types import (
     TimestampType,
 )
 
+from ..engine.parquet import FILE_BYTES
+
 NAMESPACE = "code"
 
 TYPES: dict[str, type[IcebergType]] = {
@@ -38,7 +40,8 @@ TYPES: dict[str, type[IcebergType]] = {
 class Table:
     """One table: `columns` are (name, type, documentation); a type ending in `!` may not be NULL.
 
-    `partition` holds column names, or `month(column)`. `sort` is the order rows are written in within a file.
+    `partition` holds column names, or `month(column)`. `sort` is the order rows are written in within a file;
+    a file that has reached `file_bytes` is finished.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Table:
     columns: tuple[tuple[str, str, str], ...]
     partition: tuple[str, ...] = ()
     sort: tuple[str, ...] = ()
+    file_bytes: int = FILE_BYTES
 
     def schema(self) -> Schema:
         """The Iceberg schema; list elements take ids from 1000 up, as ids are unique in a table."""
@@ -325,16 +329,18 @@ CODE = Table(
         ("fork_of", "string", "repository it was forked from"),
         ("stars", "long", "stars at the visit"),
         ("forks", "long", "forks at the visit"),
-        ("branch_name", "string", "branch that was read"),
-        ("visit_date", "timestamp!", "visit of the canonical occurrence"),
-        ("snapshot_id", "string", "SWHID hex of the snapshot"),
-        ("revision_id", "string", "SWHID hex of the revision, or the version for packages"),
-        ("directory_id", "string", "SWHID hex of the root directory"),
+        ("branch_name", "string", "branch that was read at that visit"),
+        ("visit_date", "timestamp!", "first visit that had this content at this path"),
+        ("snapshot_id", "string", "SWHID hex of the snapshot of that visit"),
+        ("revision_id", "string", "SWHID hex of its revision, or the version for packages"),
+        ("directory_id", "string", "SWHID hex of its root directory"),
         ("revision_date", "timestamp", "author date of the revision"),
         ("committer_date", "timestamp", "commit date of the revision"),
     ),
     partition=("language", "license_type"),
     sort=("repo_name", "path"),
+    # Files are written anew when a row in them changes, and shared by every release that has them unchanged.
+    file_bytes=16_000_000,
 )
 
 CHECKPOINTS = Table(

@@ -5,8 +5,10 @@
 -- Columns what `code` needs of the occurrence and its visit; num_occurrences of its content in the latest visits;
 --         stage, reason, value, threshold: why it is left out, all NULL if it is kept.
 --
--- Only the latest visit of an origin counts; what was in earlier ones and is no longer there is superseded. Contents
--- that ingest did not keep have their row in drops already and are not judged again.
+-- Only the latest visit of an origin counts; what was in earlier ones and is no longer there is superseded. Where and
+-- when a content was found are those of the first visit that had it at this path, so that another visit changes no row
+-- of what stayed the same; licence and stars are those of the latest. Contents that ingest did not keep have their row in
+-- drops already and are not judged again.
 CREATE OR REPLACE TABLE occurrences AS
 WITH visits AS (
     SELECT
@@ -16,17 +18,28 @@ WITH visits AS (
         max_by(coalesce(revision_id, directory_id), visit_date) OVER (PARTITION BY repo_url) AS latest_revision
     FROM repos
 ),
+last_seen AS (
+    SELECT *, min(visit_date) OVER occurrence AS first_seen
+    FROM files
+    WINDOW occurrence AS (PARTITION BY repo_url, path, blob_id)
+    -- The same path with the same content in several visits is one occurrence.
+    QUALIFY row_number() OVER (occurrence ORDER BY visit_date DESC) = 1
+),
 seen AS (
     SELECT
-        files.* EXCLUDE (revision_id),
-        visits.* EXCLUDE (repo_name, repo_url, visit_date, length_bytes, num_files, source),
+        last_seen.* EXCLUDE (revision_id, visit_date, first_seen),
+        visits.* EXCLUDE (
+            repo_name, repo_url, visit_date, length_bytes, num_files, source, branch_name, snapshot_id, revision_id,
+            directory_id, revision_date, committer_date
+        ),
+        earliest.visit_date, earliest.branch_name, earliest.snapshot_id, earliest.revision_id, earliest.directory_id,
+        earliest.revision_date, earliest.committer_date,
         declared.spdx AS license,
         coalesce(declared.license_type, 'none') AS license_type
-    FROM files
+    FROM last_seen
     JOIN visits USING (repo_url, visit_date)
-    LEFT JOIN declared USING (declared_license)
-    -- The same path with the same content in several visits is one occurrence: that of the latest.
-    QUALIFY row_number() OVER (PARTITION BY repo_url, path, blob_id ORDER BY visit_date DESC) = 1
+    JOIN repos AS earliest ON earliest.repo_url = last_seen.repo_url AND earliest.visit_date = last_seen.first_seen
+    LEFT JOIN declared ON declared.declared_license = visits.declared_license
 ),
 judged AS (
     SELECT

@@ -2,6 +2,8 @@
 
 import pyarrow as pa
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import codelake
 from codelake.lake.schemas import TABLES
@@ -254,3 +256,109 @@ def test_all_tables_have_documented_columns(lake):
 def test_the_past_cannot_be_curated(curated):
     with pytest.raises(codelake.LakeError, match="read-only"):
         curated.at(1).curate()
+
+
+def paths_of(lake, table="code"):
+    return {file.path for file in lake.tables()[table].files}
+
+
+def curated_rows(lake):
+    """All of `code` and `drops`, without the order of rows and without the times of visits."""
+    code = lake.sql("SELECT * EXCLUDE (visit_date, revision_id) FROM code ORDER BY blob_id").fetchall()
+    drops = "SELECT blob_id, path, repo_name, stage, reason, value, threshold FROM drops ORDER BY ALL"
+    return code, lake.sql(drops).fetchall()
+
+
+def test_only_the_files_that_hold_a_change_are_written_anew(lake, tmp_path):
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    for name in ("a.py", "b.py", "c.rs", "d.js"):
+        (folder / name).write_text("fn main() {}\n" if name == "c.rs" else f"x = '{name}'\n")
+    lake.ingest(folder)
+    lake.curate()
+    lake.release("1.0.0", notes="first")
+    before = paths_of(lake)
+    (folder / "b.py").write_text("y = 2\n")
+    (folder / "e.go").write_text("package e\n")
+    lake.ingest(folder)
+    lake.curate()
+    after = paths_of(lake)
+    assert {path.rsplit("language=")[1].split("/")[0] for path in before & after} == {"Rust", "JavaScript"}
+    assert {path.rsplit("language=")[1].split("/")[0] for path in after - before} == {"Python", "Go"}
+    assert rows(lake, "SELECT path, content FROM code WHERE language = 'Python' ORDER BY path") == [
+        ("a.py", "x = 'a.py'\n"),
+        ("b.py", "y = 2\n"),
+    ]
+    assert rows(lake.at("1.0.0"), "SELECT path FROM code ORDER BY path") == [
+        ("a.py",),
+        ("b.py",),
+        ("c.rs",),
+        ("d.js",),
+    ]
+
+
+def test_a_row_keeps_the_visit_that_first_had_its_content(lake, tmp_path):
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "a.py").write_text("x = 1\n")
+    lake.ingest(folder)
+    lake.curate()
+    [(first,)] = rows(lake, "SELECT visit_date FROM code")
+    (folder / "b.py").write_text("y = 2\n")
+    lake.ingest(folder)
+    lake.curate()
+    found = dict(rows(lake, "SELECT path, visit_date FROM code"))
+    assert found["a.py"] == first < found["b.py"]
+
+
+def test_many_small_files_of_a_partition_become_one(lake, tmp_path):
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    for number in range(12):
+        (folder / f"{number}.py").write_text(f"x = {number}\n")
+        lake.ingest(folder)
+        lake.curate()
+        assert len(paths_of(lake)) <= 10
+    assert rows(lake, "SELECT count(*), count(DISTINCT path) FROM code") == [(12, 12)]
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    edits=st.lists(
+        st.dictionaries(
+            st.sampled_from(["a.py", "b.py", "c.rs", "d.sh", "LICENSE", "sub/e.py"]),
+            st.sampled_from([None, "", "x = 1\n", "x = 2\n", "é = 3\n"]),
+            max_size=4,
+        ),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_step_by_step_gives_what_a_new_lake_gives(tmp_path_factory, edits):
+    root = tmp_path_factory.mktemp("steps")
+    folder = root / "tree"
+    folder.mkdir()
+    (folder / "start.py").write_text("start = 1\n")
+    with codelake.open(root / "steps", progress=False) as steps:
+        for edit in edits:
+            for name, text in edit.items():
+                path = folder / name
+                path.parent.mkdir(exist_ok=True)
+                if text is None:
+                    path.unlink(missing_ok=True)
+                else:
+                    path.write_bytes(text.encode("latin-1"))
+            steps.ingest(folder)
+            steps.curate()
+        step_by_step = curated_rows(steps)
+    with codelake.open(root / "new", progress=False) as new:
+        new.ingest(folder)
+        new.curate()
+        at_once = curated_rows(new)
+    assert [row for row in step_by_step[1] if row[4] != "superseded"] == at_once[1]
+    # The root directory is that of the visit that first had the content.
+    column = [name for name, _, _ in TABLES["code"].columns if name not in {"visit_date", "revision_id"}].index(
+        "directory_id"
+    )
+    without = [[(*row[:column], *row[column + 1 :]) for row in found] for found in (step_by_step[0], at_once[0])]
+    assert without[0] == without[1]
