@@ -1,0 +1,238 @@
+"""Secrets and personal data in a text: `scan` finds the spans, and says what shall stand in their place.
+
+A text is scanned, every span is replaced, and the result is scanned again until nothing more is found: so what `redact`
+makes of the findings has no findings of its own, even where a replacement changes what stands next to it. That second look
+is at the lines that changed only.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+from ...engine.errors import LakeError
+from . import assignments, keys, personal
+from .replacements import Fakes, placeholder
+from .spans import Span, compiled
+
+VERSION = "1"
+"""Of the rules: stored with every finding, raised when a rule changes."""
+
+Level = Literal["low", "default", "high"]
+LEVELS: dict[str, float] = {"low": 0.9, "default": 0.5, "high": 0.2}
+"""The least score a finding has at each level: what is certain, what is likely, all that is suspicious."""
+
+# Of two findings that overlap the kind that stands first is kept, for the characters of both.
+_ORDER = ("private_key", "provider", "jwt", "connection_string", "basic_auth", "bearer_token", "password", "credit_card", "iban", "email", "ipv6", "ipv4", "phone", "high_entropy", "author")  # fmt: skip
+_RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
+_ROUNDS = 4
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """Characters text[start_offset:end_offset] are of a kind; `replacement` stands for them in a redacted text.
+
+    score: how sure the detector is, from 0 to 1. The columns of the table `findings` are named alike.
+    """
+
+    start_offset: int
+    end_offset: int
+    kind: str
+    detector: str
+    score: float
+    replacement: str
+
+
+@dataclass(frozen=True)
+class Allow:
+    """What is never reported: exact `values`, `patterns` (RE2, of the whole value), `kinds`; `noreply`: noreply@ addresses.
+
+    Reserved domains (RFC 2606, 6761), documentation ranges (RFC 5737, 3849), private and loopback addresses, public DNS
+    resolvers and vendors' documented test keys and cards are never reported anyway.
+    """
+
+    values: frozenset[str] = frozenset()
+    patterns: tuple[str, ...] = ()
+    kinds: frozenset[str] = frozenset()
+    noreply: bool = False
+
+
+NOTHING = Allow()
+
+
+def scan(
+    text: str,
+    *,
+    level: Level = "default",
+    allow: Allow = NOTHING,
+    authors: bool = False,
+    kingfisher: bool = False,
+    fakes: Fakes | None = None,
+) -> list[Finding]:
+    """Secrets and personal data in `text`, in order, none overlapping; the same for the same arguments everywhere.
+
+    authors: also names of persons in copyright lines and author tags. kingfisher: also the rules of the package
+    kingfisher-secret-scanner. fakes: replace values by fakes instead of typed placeholders (`<EMAIL>`). Where findings
+    overlap there is one for the characters of all, of the kind that comes first in: private keys, keys of providers, JWTs,
+    connection strings, passwords, cards, accounts, mail addresses, IP addresses, telephone numbers, other random strings.
+
+    Time is linear in the text. Any string is taken, NUL and lone surrogates too.
+    Raises LakeError for an unknown level or a pattern that is none, MissingDependencyError for an absent package.
+
+    >>> [(f.kind, f.replacement) for f in scan("mail kelori.vandul@tofinmir.org")]
+    [('email', '<EMAIL>')]
+    """
+    if level not in LEVELS:
+        raise LakeError(f"secrets: no level {level!r}; levels are {', '.join(LEVELS)}")
+    settings = _Settings(level, allow, authors, kingfisher, fakes)
+    data = text.encode("utf-8", "surrogatepass")
+    spans = _settled(data, settings)
+    return _findings(data, spans, settings)
+
+
+@dataclass(frozen=True)
+class _Settings:
+    level: Level
+    allow: Allow
+    authors: bool
+    kingfisher: bool
+    fakes: Fakes | None
+
+    def replacement(self, data: bytes, span: Span) -> bytes:
+        if self.fakes is None:
+            return placeholder(span.kind)
+        return self.fakes.fake(span.kind, data[span.start : span.end])
+
+
+def _detected(data: bytes, settings: _Settings) -> Iterator[Span]:
+    yield from keys.private_keys(data)
+    yield from keys.tokens(data)
+    yield from assignments.find(data)
+    yield from personal.emails(data)
+    yield from personal.numbers(data)
+    if settings.level == "high":
+        yield from keys.random_strings(data)
+    if settings.authors:
+        yield from personal.authors(data)
+    if settings.kingfisher:
+        from . import kingfisher
+
+        yield from kingfisher.find(data)
+
+
+def _spans(data: bytes, settings: _Settings) -> list[Span]:
+    """Spans of at least the level's score that are not allowed, merged."""
+    least = LEVELS[settings.level]
+    return _merged(
+        _whole_characters(data, s)
+        for s in _detected(data, settings)
+        if s.score >= least and not _allowed(data, s, settings.allow)
+    )
+
+
+def _allowed(data: bytes, span: Span, allow: Allow) -> bool:
+    if allow is NOTHING:
+        return False
+    if span.kind in allow.kinds:
+        return True
+    value = data[span.start : span.end]
+    if allow.noreply and span.kind == "email" and (b"noreply" in value.lower() or b"no-reply" in value.lower()):
+        return True
+    return value.decode("utf-8", "surrogatepass") in allow.values or any(
+        _pattern(p).fullmatch(value) for p in allow.patterns
+    )
+
+
+@cache
+def _pattern(pattern: str):  # type: ignore[no-untyped-def]
+    try:
+        return compiled(pattern.encode())
+    except Exception as error:
+        raise LakeError(f"secrets: allow pattern {pattern!r} is not a regular expression of RE2: {error}") from error
+
+
+def _whole_characters(data: bytes, span: Span) -> Span:
+    """`span` widened to whole characters of UTF-8."""
+    start, end = span.start, span.end
+    while start and data[start] & 0xC0 == 0x80:
+        start -= 1
+    while end < len(data) and data[end] & 0xC0 == 0x80:
+        end += 1
+    return span if (start, end) == (span.start, span.end) else span._replace(start=start, end=end)
+
+
+def _rank(span: Span) -> tuple[int, float, str]:
+    return _RANK.get(span.kind, 1), -span.score, span.kind
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Spans in order; overlapping ones become one, of the kind of the first of them in `_ORDER`."""
+    merged: list[Span] = []
+    for span in sorted(spans, key=lambda s: (s.start, s.end, _rank(s))):
+        if merged and span.start < merged[-1].end:
+            last = merged[-1]
+            first = min(last, span, key=_rank)
+            merged[-1] = first._replace(start=last.start, end=max(last.end, span.end))
+        else:
+            merged.append(span)
+    return merged
+
+
+def _settled(data: bytes, settings: _Settings) -> list[Span]:
+    """The spans of `data` such that what they leave, with their replacements in it, has none."""
+    spans = _spans(data, settings)
+    for _ in range(_ROUNDS if spans else 0):
+        redacted = _Redacted(data, spans, settings)
+        more = [redacted.original(s) for s in _spans(redacted.data, settings)]
+        if not more:
+            break
+        spans = _merged([*spans, *more])
+    return spans
+
+
+class _Redacted:
+    """`data` with its spans replaced, and the way back from its offsets to those of `data`."""
+
+    def __init__(self, data: bytes, spans: list[Span], settings: _Settings) -> None:
+        parts: list[bytes] = []
+        self.spans = spans
+        self.starts: list[int] = []
+        self.ends: list[int] = []
+        at = size = 0
+        for span in spans:
+            new = settings.replacement(data, span)
+            parts += (data[at : span.start], new)
+            size += span.start - at
+            self.starts.append(size)
+            size += len(new)
+            self.ends.append(size)
+            at = span.end
+        self.data = b"".join([*parts, data[at:]])
+
+    def original(self, span: Span) -> Span:
+        """A span of the redacted bytes as one of the original; what it has of a replacement becomes all of the replaced."""
+        return span._replace(start=self._back(span.start, end=False), end=self._back(span.end, end=True))
+
+    def _back(self, offset: int, *, end: bool) -> int:
+        index = bisect_right(self.starts, offset - end) - 1
+        if index < 0:
+            return offset
+        if offset - end < self.ends[index]:
+            return self.spans[index].end if end else self.spans[index].start
+        return self.spans[index].end + offset - self.ends[index]
+
+
+def _findings(data: bytes, spans: list[Span], settings: _Settings) -> list[Finding]:
+    ascii_only = data.isascii()
+    findings, at, characters = [], 0, 0
+    for span in spans:
+        if ascii_only:
+            start, end = span.start, span.end
+        else:
+            start = characters + len(data[at : span.start].decode("utf-8", "surrogatepass"))
+            end = start + len(data[span.start : span.end].decode("utf-8", "surrogatepass"))
+            at, characters = span.end, end
+        new = settings.replacement(data, span).decode("utf-8", "surrogatepass")
+        findings.append(Finding(start, end, span.kind, f"{span.detector} {VERSION}", span.score, new))
+    return findings

@@ -1,0 +1,229 @@
+"""Checks that tell a secret from a look-alike: check digits, checksums, decodings, randomness, placeholders.
+
+All take bytes (UTF-8 of the text, or ASCII cut out of it) and answer in time linear in their argument.
+"""
+
+import base64
+import binascii
+import ipaddress
+import json
+import math
+import re
+import zlib
+from collections import Counter
+
+_BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+
+def luhn(digits: bytes) -> bool:
+    """Whether a number of ASCII digits passes the mod-10 test of ISO/IEC 7812-1."""
+    total = 0
+    for place, digit in enumerate(reversed(digits)):
+        value = (digit - 48) << (place & 1)
+        total += value - 9 if value > 9 else value
+    return total % 10 == 0
+
+
+# Length of an IBAN by country, of the registry of ISO 13616.
+_IBAN_LENGTHS = {
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28, "CH": 21,
+    "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FO": 18, "FR": 27,
+    "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26,
+    "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "MC": 27, "MD": 24,
+    "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29,
+    "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24,
+    "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
+}  # fmt: skip
+
+
+def iban_length(country: bytes) -> int:
+    """Characters of an IBAN of a country, spaces left out; 0 where the country has none."""
+    return _IBAN_LENGTHS.get(country.decode("ascii"), 0)
+
+
+def iban(compact: bytes) -> bool:
+    """Whether an IBAN without spaces has its country's length and passes mod 97 (ISO 13616)."""
+    if len(compact) != iban_length(compact[:2]):
+        return False
+    return int("".join(str(int(chr(c), 36)) for c in compact[4:] + compact[:4])) % 97 == 1
+
+
+def crc32_base62(token: bytes) -> bool:
+    """Whether the last 6 characters are the CRC-32, in base 62, of what stands between the first `_` and them.
+
+    The scheme of GitHub's tokens (https://github.blog/2021-04-05-behind-githubs-new-authentication-token-formats/),
+    taken over by npm.
+    """
+    body = token.partition(b"_")[2]
+    number = zlib.crc32(body[:-6])
+    digits = bytearray()
+    while number:
+        number, rest = divmod(number, 62)
+        digits.append(_BASE62[rest])
+    return bytes(reversed(digits)).rjust(6, b"0") == body[-6:]
+
+
+def unbase64(text: bytes) -> bytes:
+    """The bytes that base64 (either alphabet, padded or not) stands for; empty if it does not decode."""
+    text = text.rstrip(b"=").translate(bytes.maketrans(b"-_", b"+/"))
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        return b""
+
+
+def jwt(token: bytes) -> bool:
+    """Whether the first part of a token decodes to a JOSE header: a JSON object with `alg` (RFC 7515, 4.1.1)."""
+    try:
+        header = json.loads(unbase64(token.partition(b".")[0]))
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(header, dict) and "alg" in header
+
+
+def global_ipv4(text: bytes) -> ipaddress.IPv4Address | None:
+    """The address, if it is written without leading zeros and is neither private, reserved nor multicast."""
+    try:
+        address = ipaddress.IPv4Address(text.decode("ascii"))
+    except ValueError:
+        return None
+    return address if address.is_global and not address.is_multicast and address not in _RESOLVERS else None
+
+
+def global_ipv6(text: bytes) -> ipaddress.IPv6Address | None:
+    """The address, if it is global unicast (2000::/3) and not of a documentation range."""
+    try:
+        address = ipaddress.IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return None
+    if not address.is_global or any(address in net for net in _DOCUMENTATION_6) or address in _RESOLVERS:
+        return None
+    return address
+
+
+_DOCUMENTATION_6 = (ipaddress.ip_network("2001:db8::/32"), ipaddress.ip_network("3fff::/20"))  # RFC 3849, RFC 9637
+# Public DNS services; the same idea as in bigcode-dataset pii/ner/pii_redaction/utils.py.
+_RESOLVERS = frozenset(
+    ipaddress.ip_address(text)
+    for text in [
+        "8.8.8.8",
+        "8.8.4.4",
+        "1.1.1.1",
+        "1.0.0.1",
+        "1.1.1.2",
+        "1.0.0.2",
+        "1.1.1.3",
+        "1.0.0.3",
+        "9.9.9.9",
+        "9.9.9.10",
+        "149.112.112.112",
+        "149.112.112.10",
+        "208.67.222.222",
+        "208.67.220.220",
+        "76.76.19.19",
+        "76.223.122.150",
+        "94.140.14.14",
+        "94.140.15.15",
+        "4.2.2.1",
+        "4.2.2.2",
+        "4.2.2.3",
+        "4.2.2.4",
+        "64.6.64.6",
+        "64.6.65.6",
+        "8.26.56.26",
+        "8.20.247.20",
+        "114.114.114.114",
+        "114.114.115.115",
+        "223.5.5.5",
+        "223.6.6.6",
+        "119.29.29.29",
+        "77.88.8.8",
+        "77.88.8.1",
+        "1.2.3.4",
+        "2.2.2.2",
+        "3.3.3.3",
+        "4.4.4.4",
+        "5.5.5.5",
+        "6.6.6.6",
+        "7.7.7.7",
+        "11.11.11.11",
+        "1.2.3.5",
+        "4.3.2.1",
+        "5.6.7.8",
+        "2001:4860:4860::8888",
+        "2001:4860:4860::8844",
+        "2606:4700:4700::1111",
+        "2606:4700:4700::1001",
+        "2620:fe::fe",
+        "2620:fe::9",
+        "2620:119:35::35",
+        "2620:119:53::53",
+    ]
+)
+
+
+def entropy(value: bytes) -> float:
+    """Shannon's entropy in bits a byte."""
+    size = len(value)
+    return -sum(n / size * math.log2(n / size) for n in Counter(value).values())
+
+
+_HEX = re.compile(rb"(?:[0-9a-f]+|[0-9A-F]+)\Z")
+_RUNS = re.compile(rb"[a-z]+|[A-Z]+|[0-9]+")
+
+
+def looks_random(value: bytes) -> bool:
+    """Whether a value of 16 bytes or more looks drawn at random rather than named by someone.
+
+    Random characters change class (lower, upper, digit) often: 62 % of the steps in base 62, 47 % in hex, 40 % in lower
+    case with digits, but 10 to 15 % in an identifier. A letter or digit run of a name is long, and names have no
+    digits in their midst.
+    """
+    runs = _RUNS.findall(value)
+    size = sum(map(len, runs))
+    if size < 14 or size < 0.6 * len(value):
+        return False
+    digits = sum(len(r) for r in runs if r[:1].isdigit())
+    if not digits or digits == size:
+        return False
+    if _HEX.match(value):
+        return entropy(value) >= 2.7 and len(runs) >= 0.2 * size
+    return entropy(value) >= 3.3 and len(runs) - 1 >= 0.2 * size
+
+
+_SEQUENCES = (
+    b"0123456789",
+    b"abcdefghijklmnop",
+    b"9876543210",
+    b"qwertyuiop",
+    b"fedcba",
+    b"aabbcc",
+    b"a1b2c3d4",
+    b"1a2b3c",
+)
+_STANDS_IN = re.compile(
+    rb"example|placeholder|your|change[-_ ]?(?:me|it|this)|replace|insert|dummy|redacted|removed|todo|fixme|foobar|sample"
+    rb"|x{4,}|\*{3,}|\.{3}|-here|_here|0{8}|1{8}|<|>|\$\{|\{\{|\$\(|#\{|%\(|%s|%d|\{[a-z_.]*\}|(?:^|[^a-z])fake|mock",
+    re.IGNORECASE,
+)
+
+
+def stands_in(value: bytes) -> bool:
+    """Whether a value only shows where one goes: `<your-token>`, `${API_KEY}`, `xxxxxxxx`, `…EXAMPLE`, `0123456789…`."""
+    if _STANDS_IN.search(value):
+        return True
+    folded = value.lower()
+    return len(set(folded)) <= min(4, len(value) // 2) or any(s in folded for s in _SEQUENCES)
+
+
+def dull(token: bytes) -> bool:
+    """Whether a token of a known shape was typed to show that shape: `EXAMPLE` in it, a run of one letter, a sequence."""
+    folded = token.lower()
+    return (
+        b"example" in folded
+        or b"xxxx" in folded
+        or b"0000000" in folded
+        or b"1234567890" in folded
+        or b"abcdefghijkl" in folded
+        or len(set(folded[-16:])) < 6
+    )
