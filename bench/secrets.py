@@ -69,7 +69,7 @@ def quality(cases: Sequence[Case], spans: Sequence[Spans]) -> dict[str, float]:
 def peer_spans(python: str, tool: str, texts: list[str]) -> tuple[list[Spans], float]:
     """What a tool finds in texts, and the processor seconds it took."""
     script = Path(__file__).with_name("secrets_peers.py")
-    done = subprocess.run([python, str(script), tool], input=json.dumps(texts), capture_output=True, text=True, check=False)
+    done = subprocess.run([python, "-I", str(script), tool], input=json.dumps(texts), capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(f"bench.secrets: {tool} does not run in {python}: {done.stderr.strip()[-400:]}")
     answer = json.loads(done.stdout)

@@ -9,17 +9,14 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from .spans import Span, compiled
-from .validators import looks_random, stands_in
+from .validators import dull, looks_random, stands_in
 
 # Found anywhere: a word that could end a name, up to something that could be its value.
-_NAME = (
-    rb"(?i)(?:pass(?:w(?:or)?d|phrase|wort|code|wd)?|pwd|secret|token|key|credentials?|jwt|auth|sas|identified)"
-)
+_NAME = rb"(?i)(?:pass(?:w(?:or)?d|phrase|wort|code|wd)?|pwd|secret|token|key|credentials?|jwt|auth|sas|identified)"
 _TRIGGER = (
-    _NAME
-    + rb"[\w\-]{0,24}\\?[\"'`\])}]{0,4}(?:"
-    rb"[ \t]{0,8}(?::[ \w&'\[\].|<>?*]{1,40}=|\[\d*\][ \t]*=|[=:,>|?!]{1,3}|/?>)|\s{1,24}(?:[\"'`]?value|by|with|to|is|or|as)[\"'`]?[ \t]{0,4}[:=]?|[ \t]{1,4})"
-    rb"[\s@]{0,8}(?:[\w:&.\[\] ]{0,20}[({]{1,2})?\\?[\"'`]?[^\s\"'`<>,;(){}\[\]]{4}"
+    _NAME + rb"[\w\-]{0,24}\\?[\"'`\])}]{0,4}(?:"
+    rb"[ \t]{0,8}(?::[ \w&'\[\].|<>?*]{1,40}=|\[\d*\][ \t]*=|[=:,>|?!]{1,3}|/?>)|\s{1,24}(?:[\"'`]?value|by|with|to|is|or|as)[\"'`]?[ \t]{0,4}[:=]?|[ \t]{1,4}|[ ]?[{(][\"'])"
+    rb"[\s@]{0,8}(?:[\w:&.\[\] ]{0,20}[({]{1,2})?(?:\\?[\"'`][^\s\"'`]{4}|[^\s\"'`<>,;(){}\[\]]{4})"
 )
 
 _VALUE = re.compile(
@@ -28,6 +25,7 @@ _VALUE = re.compile(
     (?: [ \t]{0,8}:\s?[\w&'\[\].|<>?* ]{1,40}?=(?!=)\s{0,4}            # name: type =
       | [ \t]{0,8}(?:\[\d{0,6}\][ \t]?)?(?P<op>:=|={1,3}|=>|:(?!:)|,|\|\||\?\?|!=|>)\s{0,8}
       | \s{1,4}/?>\s{0,4}
+      | [ ]?(?=[{(]["'])                                               # C++: name{"v"}
       | \s{1,24}["'`]?value["'`]?\s?[:=]\s{0,4}                        # key="name" value="v", and name: x value: v
       | (?P<space>[ \t]{1,4}(?:(?i:to|is|or|as|by|with)[ \t]{1,4})?)
     )
@@ -86,12 +84,13 @@ _NO_PASSWORD = frozenset(
 )
 _CODE_VALUE = re.compile(
     rb"[$%&:@!](?:\{?[A-Za-z_][\w.\-]*\}?%?@?)\Z"  # $password, %PASSWORD%, @password@, !vault
-    rb"|(?:\.{0,2}|~)/|[A-Za-z]:\\|https?:|[a-z+]+://|[A-Za-z_][\w]*(?:\.[A-Za-z_]\w*)+\Z|[A-Za-z_]\w*(?:->|::|\?\.)"
-    rb"|[A-Za-z_][\w.]*[\[(]|\.\w+|\*|-{1,2}[a-z]|/|\\|[%#]\w*\Z|0x[0-9a-fA-F]+\Z|&\w+;|#[0-9a-fA-F]{3,8}\Z"
+    rb"|(?:\.{0,2}|~)/|[A-Za-z]:\\|https?:|[a-z+]+://|[A-Za-z_]+(?:\.[A-Za-z_]+)+\Z|[A-Za-z_]\w*(?:->|::|\?\.)"
+    rb"|[A-Za-z_][\w.]*(?:\(.*\)|\[.*\])\Z|\.[a-z]+\Z|-{1,2}[a-z]+\Z|/|\\|[%#]\w*\Z|0x[0-9a-fA-F]+\Z|&\w+;|#[0-9a-fA-F]{3,8}\Z"
 )
 _SECRET_WORD = re.compile(rb"pass|pwd|secret|token|credential|(?:^|[_\-.])key", re.IGNORECASE)
 _DATE = re.compile(rb"\d{4}-\d{2}-\d{2}|\d{1,2}:\d{2}|v?\d+\.\d+(?:\.\d+)*\Z")
 _CONFIG_START = re.compile(rb"\s*(?:[-*+>]\s{0,4})?(?:export\s|set\s|ENV\s|ARG\s|-e\s)?\s*[\"']?[\w.\-]*\Z")
+_TEMPLATE = re.compile(rb"your|example|placeholder|replace|insert|change|<|>|\$\{|\{\{|\$\(|#\{|%\(", re.IGNORECASE)
 _PLAIN = re.compile(rb"[A-Za-z]+\Z")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")
 _TOKEN = re.compile(rb"[A-Za-z0-9+/=_\-.~!@#%^&*()$:?|]{16,1024}\Z")
@@ -114,7 +113,7 @@ def meaning(name: bytes) -> str:
         return "password"
     if last == b"phrase" and before == b"pass":
         return "password"
-    if before in _OPEN_KEYS:
+    if last in (b"key", b"token") and before in _OPEN_KEYS:
         return ""
     if last in _SECRET_ENDS or last.endswith((b"secret", b"token")):
         return "secret"
@@ -142,14 +141,14 @@ def _password(value: bytes, *, weak: bool, quoted: bool, config: bool) -> float:
     if symbols and letters:
         return 0.6 if quoted or config else 0.3
     if _PLAIN.match(value) and len(value) >= 8 and not weak:
-        camel = folded != value and value != value.capitalize() and not value.isupper()
-        return 0.5 if not camel and (quoted or config) else 0.3
+        changes = len(_WORDS.findall(value)) - 1  # of case: many in random letters, few in a name
+        return 0.5 if (quoted or config) and (not changes or changes >= 0.2 * len(value)) else 0.3
     return 0.2 if quoted else 0.0
 
 
 def _secret(value: bytes, name: bytes) -> float:
     """How sure it is that a value assigned to a secret, a token or a key is one."""
-    if not _TOKEN.match(value) or stands_in(value) or _CODE_VALUE.match(value):
+    if not _TOKEN.match(value) or dull(value) or _TEMPLATE.search(value) or _CODE_VALUE.match(value):
         return 0.0
     if _UUID.match(value):
         return 0.6 if name.lower().endswith((b"key", b"secret", b"token")) else 0.3
@@ -205,14 +204,20 @@ def _value(data: bytes, begin: int, stop: int, kind: str) -> Span | None:
             return None  # a comparison, or a placeholder: <PASSWORD>
         value = value.rstrip(b".:")
         end = start + len(value)
-    elif found["space"] and kind != "password" and group != "back":
+    elif found["space"] and kind != "password" and group != "back" and not before.endswith(b"#define "):
         return None
     if kind == "secret":
         score = _secret(value, data[begin:stop])
         return Span("high_entropy", start, end, "assignment", score) if score else None
     tail = data[end : end + 1]
-    config = tail in (b"", b"\n", b"\r", b"&", b";", b'"', b"'", b"<", b" ") and (
-        tail in (b"&", b";", b'"', b"'", b"<") or _CONFIG_START.match(before + data[begin:stop]) is not None or before.endswith(b"--")
+    config = (
+        found["space"] is not None
+        or tail in (b"", b"\n", b"\r", b"&", b";", b'"', b"'", b"<", b" ")
+        and (
+            tail in (b"&", b";", b'"', b"'", b"<")
+            or _CONFIG_START.match(before + data[begin:stop]) is not None
+            or before.endswith(b"--")
+        )
     )
     score = _password(value, weak=kind == "weak", quoted=quoted, config=config)
     return Span("password", start, end, "assignment", score) if score else None

@@ -49,7 +49,7 @@ def _matched(rule: Rule, data: bytes, at: int) -> Span | None:
     if found is None:
         return None
     start, end = found.span(1) if pattern.groups else found.span()
-    if (rule.back and start and not _begins(data, start)) or data[end : end + 1].isalnum():
+    if (rule.back and not rule.inside and start and not _begins(data, start)) or data[end : end + 1].isalnum():
         return None
     secret = data[start:end]
     if validators.dull(secret) or (rule.check is not None and not rule.check(secret)):

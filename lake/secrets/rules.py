@@ -27,31 +27,13 @@ class Rule(NamedTuple):
     inside: bool = False
 
 
-def _jwt(token: bytes) -> bool:
-    return validators.jwt(token) and token not in _KNOWN_JWT
-
-
-# The token that jwt.io shows on opening it, in its two forms.
-_KNOWN_JWT = frozenset(
-    b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9." + rest
-    for rest in (
-        b"eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
-        b"eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiYWRtaW4iOnRydWV9.TJVA95OrM7E2cBab30RMHrHDcEfxjoYZgeFONFh7HgQ",
-    )
-)
-
-
 def _basic(token: bytes) -> bool:
     user, colon, secret = validators.unbase64(token).partition(b":")
     return bool(colon and user and len(secret) > 3) and secret.isascii() and not validators.stands_in(secret)
 
 
-def _discord(token: bytes) -> bool:
-    return validators.unbase64(token.partition(b".")[0]).isdigit()
-
-
-def _stripe(token: bytes) -> bool:
-    return token != b"sk_" + b"test_4eC39HqLyjWDarjtT1zdp7dc"  # of Stripe's documentation
+def _bearer(token: bytes) -> bool:
+    return validators.looks_random(token) and not token.startswith(b"eyJ")  # a JWT has a rule of its own
 
 
 def _url_password(secret: bytes) -> bool:
@@ -83,9 +65,9 @@ RULES: tuple[Rule, ...] = (
     Rule("slack_token", (b"xoxb-", b"xoxp-", b"xoxa-", b"xoxr-", b"xoxs-", b"xoxe-"), rb"xox[baprse]-[0-9A-Za-z\-]{20,}"),
     Rule("slack_token", (b"xapp-",), rb"xapp-\d-[A-Z0-9]{8,13}-\d{8,15}-[0-9a-f]{60,70}"),
     Rule("slack_webhook", (b"hooks.slack.com/",), rb"hooks\.slack\.com/(?:services|workflows)/(?P<v>[A-Z0-9]{8,12}/[A-Z0-9]{8,12}/[A-Za-z0-9/]{20,48})"),
-    Rule("discord_webhook", (b"/api/webhooks/",), rb"/api/webhooks/(?P<v>\d{17,20}/[\w\-]{60,80})"),
-    Rule("teams_webhook", (b".webhook.office.com/",), rb"\.webhook\.office\.com/webhookb2/(?P<v>[0-9a-f\-]{36}@[0-9a-f\-]{36}/IncomingWebhook/[0-9a-z]{32}/[0-9a-f\-]{36})"),
-    Rule("stripe_key", (b"sk_live_", b"rk_live_", b"sk_test_", b"rk_test_"), rb"[sr]k_(?:live|test)_[A-Za-z0-9]{20,}", check=_stripe),
+    Rule("discord_webhook", (b"/api/webhooks/",), rb"/api/webhooks/(?P<v>\d{17,20}/[\w\-]{60,80})", inside=True),
+    Rule("teams_webhook", (b".webhook.office.com/",), inside=True, pattern=rb"\.webhook\.office\.com/webhookb2/(?P<v>[0-9a-f\-]{36}@[0-9a-f\-]{36}/IncomingWebhook/[0-9a-z]{32}/[0-9a-f\-]{36})"),
+    Rule("stripe_key", (b"sk_live_", b"rk_live_", b"sk_test_", b"rk_test_"), rb"[sr]k_(?:live|test)_[A-Za-z0-9]{20,}"),
     Rule("stripe_webhook_secret", (b"whsec_",), rb"whsec_[A-Za-z0-9+/]{32,64}={0,2}"),
     Rule("google_api_key", (b"AIza",), rb"AIza[\w\-]{35}"),
     Rule("google_oauth_secret", (b"GOCSPX-",), rb"GOCSPX-[\w\-]{28}"),
@@ -109,7 +91,7 @@ RULES: tuple[Rule, ...] = (
     Rule("mailgun_key", (b"key-",), rb"key-[0-9a-f]{32}"),
     Rule("mailgun_key", (b"pubkey-",), rb"pubkey-[0-9a-f]{32}", 0.6),
     Rule("mailchimp_key", (b"-us",), rb"[0-9a-f]{32}-us\d{1,2}", back=32),
-    Rule("telegram_token", (b":AA",), rb"\d{8,10}:AA[\w\-]{33}", back=10),
+    Rule("telegram_token", (b":AA",), rb"\d{8,10}:AA[\w\-]{33}", back=10, inside=True),
     Rule("azure_storage_key", (b"AccountKey=", b"SharedAccessKey="), rb"(?:AccountKey|SharedAccessKey)=(?P<v>[A-Za-z0-9+/]{43,86}={1,2})"),
     Rule("azure_client_secret", (b"Q~",), rb"[A-Za-z0-9_~.\-]{3}\dQ~[A-Za-z0-9_~.\-]{31,34}", back=4),
     Rule("azure_sas", (b"sig=",), rb"sig=(?P<v>[A-Za-z0-9]{10,}(?:%2[BbFf]|[A-Za-z0-9+/]){20,50}(?:%3[Dd]|=))"),
@@ -152,9 +134,9 @@ RULES: tuple[Rule, ...] = (
     Rule("duffel_token", (b"duffel_",), rb"duffel_(?:test|live)_[\w\-=]{43}"),
     Rule("easypost_key", (b"EZAK", b"EZTK"), rb"EZ[AT]K[A-Za-z0-9]{54}"),
     Rule("shippo_token", (b"shippo_",), rb"shippo_(?:live|test)_[0-9a-f]{40}"),
-    Rule("jwt", (b"eyJ",), rb"eyJ[\w\-]{8,}\.[\w\-]{4,}\.[\w\-]*(?:\.[\w\-]{4,}\.[\w\-]{4,})?", 0.95, check=_jwt, reach=16384),
+    Rule("jwt", (b"eyJ",), rb"eyJ[\w\-]{8,}\.[\w\-]{4,}\.[\w\-]*(?:\.[\w\-]{4,}\.[\w\-]{4,})?", 0.95, check=validators.jwt, reach=16384),
     Rule("basic_auth", (b"Basic ", b"basic "), rb"[Bb]asic (?P<v>[A-Za-z0-9+/_\-]{8,}={0,2})", 0.8, check=_basic),
-    Rule("bearer_token", (b"Bearer ", b"bearer "), rb"[Bb]earer (?P<v>[A-Za-z0-9._~+/\-]{16,}=*)", 0.8, check=validators.looks_random, reach=1100),
+    Rule("bearer_token", (b"Bearer ", b"bearer "), rb"[Bb]earer (?P<v>[A-Za-z0-9._~+/\-]{16,}=*)", 0.8, check=_bearer, reach=1100),
     Rule("connection_string", (b"://",), rb"://[^\s:/@\"'<>`\\]*:(?P<v>[^\s/@\"'<>`\\]{2,200})@[\w\[.\-]", 0.9, check=_url_password, reach=320, inside=True),
     Rule("connection_string", (b"@tcp(", b"@unix("), rb"[\w.\-]+:(?P<v>[^\s:@\"'`]{2,200})@(?:tcp|unix)\(", 0.9, back=240, check=_url_password, inside=True),
     Rule("password", (b"curl ", b"wget ", b"docker login "), rb"(?:curl|wget|docker)[^\n|;]*?\s(?:-u|--user)[ =]?[\"']?[^\s:\"'=\-]+:(?P<v>[^\s\"']{4,200})", 0.8, check=_url_password),
