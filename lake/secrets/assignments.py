@@ -62,7 +62,7 @@ _OPEN_KEYS = frozenset(
     b"settings setting registry file path translation message msg locale i18n resource event query param parameter property prop "
     b"attribute attr header cookie idempotency trace span widget name search shortcut hot arrow modifier candidate json xml css "
     b"layer tile sitekey site publishable pk gpg pgp ssh rsa host known job task queue topic record entry node "
-    b"page continuation pagination cursor sync bos eos pad unk special mask cls sep csrf xsrf lock release etag sha "
+    b"request manager page continuation pagination cursor sync bos eos pad unk special mask cls sep csrf xsrf lock release etag sha "
     b"commit version ver block doc document fingerprint thumbprint assembly strong verify verification validation".split()
 )
 # Values of passwords that are words of code, of forms or of languages.
@@ -79,18 +79,22 @@ _NO_PASSWORD = frozenset(
     b"warnings info debug critical normal strong medium weak strength length minlength maxlength mismatch matches match "
     b"contrasena senha kennwort wachtwoord motdepasse parola jelszo lozinka heslo haslo salasana adgangskode losenord "
     b"mot geslo slaptazodis parool parole sifre sandi kata mdp psw autocomplete current-password new-password one-time-code "
-    b"userpassword keyboard-interactive publickey allow deny always never inherit override continue pending expired locked "
+    b"anonymous@ -anonymous@ anoncvs userpassword keyboard-interactive publickey allow deny always never inherit override continue pending expired locked "
     b"stringvar stringfield passwordfield charfield textfield formcontrol validators component readonly writable".split()
 )
 _CODE_VALUE = re.compile(
     rb"[$%&:@!](?:\{?[A-Za-z_][\w.\-]*\}?%?@?)\Z"  # $password, %PASSWORD%, @password@, !vault
-    rb"|(?:\.{0,2}|~)/|[A-Za-z]:\\|https?:|[a-z+]+://|[A-Za-z_]+(?:\.[A-Za-z_]+)+\Z|[A-Za-z_]\w*(?:->|::|\?\.)"
+    rb"|(?:\.{0,2}|~)/|[A-Za-z]:\\|https?:|[a-z+]+://|[A-Za-z_]+(?:\.[A-Za-z_]+)+\Z|[A-Za-z_]\w*(?:->|::|\?\.)|(?:self|this|cls)\."
     rb"|[A-Za-z_][\w.]*(?:\(.*\)|\[.*\])\Z|\.[a-z]+\Z|-{1,2}[a-z]+\Z|/|\\|[%#]\w*\Z|0x[0-9a-fA-F]+\Z|&\w+;|#[0-9a-fA-F]{3,8}\Z"
 )
 _SECRET_WORD = re.compile(rb"pass|pwd|secret|token|credential|(?:^|[_\-.])key", re.IGNORECASE)
 _DATE = re.compile(rb"\d{4}-\d{2}-\d{2}|\d{1,2}:\d{2}|v?\d+\.\d+(?:\.\d+)*\Z")
 _CONFIG_START = re.compile(rb"\s*(?:[-*+>]\s{0,4})?(?:export\s|set\s|ENV\s|ARG\s|-e\s)?\s*[\"']?[\w.\-]*\Z")
-_TEMPLATE = re.compile(rb"your|example|placeholder|replace|insert|change|<|>|\$\{|\{\{|\$\(|#\{|%\(", re.IGNORECASE)
+_TEMPLATE = re.compile(
+    rb"your|example|placeholder|replace|insert|change|<|>|\$\{|\{\{|\$\(|#\{|%\(|\.{3}", re.IGNORECASE
+)
+_DOTTED = re.compile(rb"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+\Z")
+_MIXED = re.compile(rb"[0-9].*[A-Za-z]|[A-Za-z].*[0-9]")
 _PLAIN = re.compile(rb"[A-Za-z]+\Z")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")
 _TOKEN = re.compile(rb"[A-Za-z0-9+/=_\-.~!@#%^&*()$:?|]{16,1024}\Z")
@@ -113,7 +117,7 @@ def meaning(name: bytes) -> str:
         return "password"
     if last == b"phrase" and before == b"pass":
         return "password"
-    if last in (b"key", b"token") and before in _OPEN_KEYS:
+    if last in (b"key", b"token") and (before in _OPEN_KEYS or b"public" in words):
         return ""
     if last in _SECRET_ENDS or last.endswith((b"secret", b"token")):
         return "secret"
@@ -135,8 +139,8 @@ def _password(value: bytes, *, weak: bool, quoted: bool, config: bool) -> float:
     if digits == len(value):
         return 0.5 if quoted and digits >= 6 and not weak else 0.3
     if digits and letters:
-        if not quoted and not config and not symbols and digits < 2 and len(value) < 8:
-            return 0.3
+        if not quoted and not symbols and len(value) < 8 and (digits < 2 or not config):
+            return 0.3  # `part2` may be a variable
         return 0.75
     if symbols and letters:
         return 0.6 if quoted or config else 0.3
@@ -150,7 +154,7 @@ def _secret(value: bytes, name: bytes) -> float:
     """How sure it is that a value assigned to a secret, a token or a key is one."""
     if not _TOKEN.match(value) or dull(value) or _TEMPLATE.search(value) or _CODE_VALUE.match(value):
         return 0.0
-    if _UUID.match(value):
+    if _UUID.match(value) and not stands_in(value):
         return 0.6 if name.lower().endswith((b"key", b"secret", b"token")) else 0.3
     return 0.8 if looks_random(value) else 0.0
 
@@ -188,8 +192,10 @@ def _value(data: bytes, begin: int, stop: int, kind: str) -> Span | None:
     value = found[group]
     start, end = found.span(group)
     quoted = group != "bare"
-    if found["op"] == b"," and not (quoted and data[stop : stop + 1] in (b'"', b"'")):
-        return None  # f(password, "x") is two arguments, f("password", "x") is a pair
+    if found["op"] == b"," and not _paired(data, begin, stop, value if quoted else b"", b"\n" in data[stop:start]):
+        return None
+    if data[max(0, begin - 2) : begin] == b"::" and data[stop : stop + 1] == b'"':
+        return None  # the name of a type: "AWS::IAM::AccessKey"
     line_start = data.rfind(b"\n", max(0, begin - 200), begin) + 1 or max(0, begin - 200)
     before = data[line_start:begin]
     if not quoted:
@@ -204,9 +210,19 @@ def _value(data: bytes, begin: int, stop: int, kind: str) -> Span | None:
             return None  # a comparison, or a placeholder: <PASSWORD>
         value = value.rstrip(b".:")
         end = start + len(value)
-    elif found["space"] and kind != "password" and group != "back" and not before.endswith(b"#define "):
+    elif (
+        found["space"]
+        and (kind == "weak" or (kind == "secret" and group != "back"))
+        and not before.endswith(b"#define ")
+    ):
+        return None  # "pass `x`" tells what to do
+    if group == "double" and data[begin:stop].lower() == b"identified":
         return None
     if kind == "secret":
+        if not quoted and _DOTTED.match(value) and not any(map(looks_random, value.split(b"."))):
+            return None
+        if found["op"] == b":" and data[max(0, begin - 1) : begin] == b":":
+            return None  # arn:aws:secretsmanager:*:*:secret:name
         score = _secret(value, data[begin:stop])
         return Span("high_entropy", start, end, "assignment", score) if score else None
     tail = data[end : end + 1]
@@ -221,6 +237,14 @@ def _value(data: bytes, begin: int, stop: int, kind: str) -> Span | None:
     )
     score = _password(value, weak=kind == "weak", quoted=quoted, config=config)
     return Span("password", start, end, "assignment", score) if score else None
+
+
+def _paired(data: bytes, begin: int, stop: int, value: bytes, across_lines: bool) -> bool:
+    """Whether `"name", "value"` is a pair and not two items of a list: first in a call, or a value with digits in it."""
+    opening = data[begin - 1 : begin]
+    if across_lines or not value or opening not in (b'"', b"'") or data[stop : stop + 1] != opening:
+        return False
+    return data[max(0, begin - 8) : begin - 1].rstrip(b" bru").endswith((b"(", b"(:")) or bool(_MIXED.search(value))
 
 
 def _bare_after_space(data: bytes, begin: int, stop: int, before: bytes) -> bool:

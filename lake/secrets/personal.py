@@ -70,7 +70,7 @@ def _email(data: bytes, start: int, at: int, domain: "re.Match[bytes]") -> float
     if not local or len(local) > 64 or local.endswith(b".") or local.startswith(b"%") or b".." in local:
         return 0.0
     after = data[domain.end() : domain.end() + 2]
-    if data[start - 3 : start] == b"://" or (
+    if data[max(0, start - 3) : start] == b"://" or (
         data[start - 1 : start] == b":" and data[max(0, start - 80) : start].rfind(b"://") >= 0
     ):
         return 0.0  # the user of a URL, or its password
@@ -118,12 +118,12 @@ def _context(data: bytes, start: int, size: int = 48) -> bytes:
 
 
 _VERSIONED = re.compile(
-    rb"(?:versions?|(?<![a-z])(?:v|ver|release|assembly|revision|rev|firmware|build|sections?|sect?|chapter|clause|paragraph|oid|iso"
+    rb"(?:versions?|(?<![a-z])(?:v|ver|release|assembly|revision|rev|firmware|build|sections?|sect?|chapter|clause|paragraph|oid|objectidentifier|iso"
     rb"|rfc|std|c99|tag|upgraded?|updated?|since|prior|driver|kernel|chrome|safari|firefox|edge|opera|agent))"
     rb"[\s\"'=:,(>.\-/]{0,6}(?:(?:number|no|is|to|from|than|with|in|of|[\w.]{0,8}\d[\w.]{0,8})[\s\"'=:,(>.\-]{1,4}){0,2}\Z"
 )
 _ADDRESSED = re.compile(
-    rb"\bip|ip\b|host|addr|server|bind|listen|connect|\bfrom\b|ssh|ping|node|client|proxy|peer|gateway|url|inet|dial|@|://"
+    rb"\bip|ip\b|host|addr|server|bind|listen|connect|ssh|\bping|client|proxy|peer|gateway|url|inet|dial|@|://"
 )
 
 
@@ -150,8 +150,10 @@ def _ipv4(data: bytes, start: int) -> Span | None:
     addressed = (
         _ADDRESSED.search(context) is not None or (after[:1] == b":" and after[1:].isdigit()) or after[:1] == b"/"
     )
+    if len(set(parts)) < 3 or (parts[3] == 0 and after[:1] == b"/"):  # typed to show an address, or a network's
+        return Span("ipv4", start, end, "ipv4", 0.4)
     small = sum(p <= 20 for p in parts)
-    if small >= 3 or parts[0] < 5:
+    if small >= 3 or parts[0] < 5 or (parts[0] < 10 and parts[1] <= 20):  # as versions are
         return Span("ipv4", start, end, "ipv4", 0.5 if addressed and small < 4 else 0.3)
     return Span("ipv4", start, end, "ipv4", 0.9 if addressed else 0.7)
 
@@ -173,31 +175,31 @@ def _card(data: bytes, start: int) -> Span | None:
     found = compiled(_CARD).match(data, start, start + 20)
     if not found:
         return None
-    text, end = found[0], found.end()
-    separators = {bytes([c]) for c in text if not 48 <= c <= 57}
-    digits = bytes(c for c in text if 48 <= c <= 57)
-    if len(separators) > 1 or (separators and text.count(b" ") + text.count(b"-") != len(_groups(text)) - 1):
+    groups, end = re.split(rb"[ \-]", found[0]), found.end()
+    digits = b"".join(groups)
+    if not validators.luhn(digits) or digits in validators.DOCUMENTED or not _issued(digits):
         return None
-    if not validators.luhn(digits) or digits in validators.DOCUMENTED or len(set(digits)) < 4 or not _issued(digits):
+    separated = len(groups) > 1
+    if separated and (
+        (b" " in found[0] and b"-" in found[0]) or sorted(map(len, groups)) not in ([4, 4, 4, 4], [4, 5, 6], [4, 4, 6])
+    ):
         return None
-    if separators and sorted(map(len, _groups(text))) not in ([4, 4, 4, 4], [4, 5, 6], [4, 4, 6]):
+    if len(set(digits)) < 4 or len(set(groups)) < len(groups) - 1:
         return None
-    around = data[max(0, start - 2) : start], data[end : end + 2]
-    if around[0][-1:] in (b".", b"-", b"+") or around[1][:1] in (b"-", b".") and around[1][1:].isdigit():
+    before, after = data[max(0, start - 1) : start], data[end : end + 2]
+    if before in (b".", b"-", b"+") or (after[:1] in (b"-", b".") and after[1:].isdigit()):
         return None
-    context = _context(data, start)
-    told = re.search(rb"card|pan\b|credit|debit|visa|amex|master|cc\b|charge|pay", context) is not None
-    return Span(
-        "credit_card",
-        start,
-        end,
-        "credit_card",
-        0.95 if told else 0.75 if separators or data[start - 1 : start] in b"\"'>; :=" else 0.4,
-    )
+    if _CARD_NAMED.search(_context(data, start)):
+        return Span("credit_card", start, end, "credit_card", 0.95)
+    if separated:
+        table = _TABLE_BEFORE.search(data, max(0, start - 8), start) or _TABLE_AFTER.match(data, end)
+        return None if table else Span("credit_card", start, end, "credit_card", 0.75)  # of code points, of ids
+    return Span("credit_card", start, end, "credit_card", 0.75 if before in b"\"'>;:=" else 0.4)
 
 
-def _groups(text: bytes) -> list[bytes]:
-    return re.split(rb"[ \-]", text)
+_CARD_NAMED = re.compile(rb"card|pan\b|credit|debit|visa|amex|master|\bcc\b|charge|pay")
+_TABLE_BEFORE = re.compile(rb"[0-9A-Fa-f]{1,6}\s\Z")
+_TABLE_AFTER = re.compile(rb"\s[0-9A-Fa-f]{1,6}(?![\w/])")
 
 
 def _issued(digits: bytes) -> bool:
@@ -241,7 +243,7 @@ def _iban(data: bytes, start: int) -> Span | None:
 
 
 _CALLED = re.compile(
-    rb"phone|tel\b|tel[:;=\"'>]|telefon|mobile|mobil\b|cell\b|fax|call|whatsapp|sms|contact|reach|ring|dial\b|hotline|handy|emergency"
+    rb"phone|tel\b|tel[:;=\"'>]|telefon|mobile|mobil\b|cell\b|fax|\bcall|whatsapp|sms|contact|\breach|\bring\b|dial\b|hotline|handy|emergency"
 )
 # Country codes (ITU-T E.164) with the digits a whole number has, where they are fixed closer than the plan's 15.
 _COUNTRY = {b"1": (11, 11), b"7": (11, 11), b"33": (11, 11), b"34": (11, 11), b"44": (11, 13), b"49": (9, 15), b"39": (9, 13), b"31": (11, 12),
@@ -268,6 +270,7 @@ def _phone(data: bytes, start: int) -> Span | None:
         or after[:1] == b"_"
         or (after[:1] in b".-/:" and after[1:].isdigit())
         or before[-1:] in (b"-", b"/", b"_")
+        or (text[:1].isdigit() and len(text) == 12 and text[3] != text[7])  # DFARS 252.227-7013
     ):
         return None
     digits = bytes(c for c in text if 48 <= c <= 57)
@@ -308,6 +311,8 @@ def _international(data: bytes, start: int, end: int, text: bytes, digits: bytes
         return None  # +1.23456789012 is a number
     if told:
         return Span("phone", start, end, "phone", 0.95)
+    if separated and re.match(rb"\+?\d*", text)[0].lstrip(b"+0") not in _CODES:  # type: ignore[index]
+        return Span("phone", start, end, "phone", 0.3)  # +375711-0864541 is a place on earth
     quoted = not start or data[start - 1 : start] in (b'"', b"'", b">", b":", b"`")
     return Span(
         "phone", start, end, "phone", 0.8 if separated or quoted else 0.6 if data[start - 1 : start] == b" " else 0.3

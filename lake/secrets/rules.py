@@ -46,8 +46,8 @@ def _url_password(secret: bytes) -> bool:
 
 
 _PASSWORD_WORDS = frozenset(
-    b"password passwd passwort pass passw pwd pw secret token mypass mypassword mypasswd userpass test user username guest "
-    b"root admin hunter2 p@ss p@ssw0rd pass1 pass2 pass123 password1 key none null bar baz foo qux spam eggs".split()
+    b"password passwd passwort pass passw pwd pw secret token mypass mypassword mypasswd userpass test user username guest anoncvs pserver:anoncvs anonymous anonymous@ "
+    b"root admin tiger hunter2 p@ss p@ssw0rd pass1 pass2 pass123 password1 key none null bar baz foo qux spam eggs".split()
 )
 
 # fmt: off
@@ -137,7 +137,7 @@ RULES: tuple[Rule, ...] = (
     Rule("jwt", (b"eyJ",), rb"eyJ[\w\-]{8,}\.[\w\-]{4,}\.[\w\-]*(?:\.[\w\-]{4,}\.[\w\-]{4,})?", 0.95, check=validators.jwt, reach=16384),
     Rule("basic_auth", (b"Basic ", b"basic "), rb"[Bb]asic (?P<v>[A-Za-z0-9+/_\-]{8,}={0,2})", 0.8, check=_basic),
     Rule("bearer_token", (b"Bearer ", b"bearer "), rb"[Bb]earer (?P<v>[A-Za-z0-9._~+/\-]{16,}=*)", 0.8, check=_bearer, reach=1100),
-    Rule("connection_string", (b"://",), rb"://[^\s:/@\"'<>`\\]*:(?P<v>[^\s/@\"'<>`\\]{2,200})@[\w\[.\-]", 0.9, check=_url_password, reach=320, inside=True),
+    Rule("connection_string", (b"://",), rb"://[^\s:/@\"'<>`\\]*:(?P<v>[^\s/:@\"'<>`\\]{2,200})@[\w\[.\-]", 0.9, check=_url_password, reach=320, inside=True),
     Rule("connection_string", (b"@tcp(", b"@unix("), rb"[\w.\-]+:(?P<v>[^\s:@\"'`]{2,200})@(?:tcp|unix)\(", 0.9, back=240, check=_url_password, inside=True),
     Rule("password", (b"curl ", b"wget ", b"docker login "), rb"(?:curl|wget|docker)[^\n|;]*?\s(?:-u|--user)[ =]?[\"']?[^\s:\"'=\-]+:(?P<v>[^\s\"']{4,200})", 0.8, check=_url_password),
     Rule("password", (b"mysql", b"mariadb", b"sshpass ", b"docker login "), rb"(?:mysql\w*|mariadb\w*|sshpass|docker login)(?:\s[^\n|;]*?)?\s(?:-p|--password[ =])[\"']?(?P<v>[^\s\"']{4,200})", 0.8, check=_url_password),
