@@ -22,7 +22,7 @@ _TRIGGER = (
 _VALUE = re.compile(
     rb"""
     \\{0,2}["'`\])}]{0,4}
-    (?: [ \t]{0,8}:\s?[\w&'\[\].|<>?* ]{1,40}?=(?!=)\s{0,4}            # name: type =
+    (?: [ \t]{0,8}:\s?(?:&(?:'\w{1,12}[ ])?)?[\w\[\].|<>?* ]{1,40}?=(?!=)\s{0,4}  # name: type =
       | [ \t]{0,8}(?:\[\d{0,6}\][ \t]?)?(?P<op>:=|={1,3}|=>|:(?!:)|,|\|\||\?\?|!=|>)\s{0,8}
       | \s{1,4}/?>\s{0,4}
       | [ ]?(?=[{(]["'])                                               # C++: name{"v"}
@@ -82,10 +82,14 @@ _NO_PASSWORD = frozenset(
     b"anonymous@ -anonymous@ anoncvs userpassword keyboard-interactive publickey allow deny always never inherit override continue pending expired locked "
     b"stringvar stringfield passwordfield charfield textfield formcontrol validators component readonly writable".split()
 )
+_REFERENCE = (
+    rb"\$\{?[A-Za-z_]\w*\}?\Z|%[A-Za-z_]\w*%\Z|@[A-Za-z_][\w.\-]*@\Z|[:@&!][A-Za-z_]+\Z"  # $X, %X%, @x@, :x, @X, !vault
+    rb"|https?:|[a-z+]+://|[A-Za-z_]\w*(?:->|::|\?\.)|(?:self|this|cls)\.|[A-Za-z_][\w.]*(?:\(.*\)|\[.*\])\Z"
+)
+_REFERS = re.compile(_REFERENCE)
 _CODE_VALUE = re.compile(
-    rb"[$%&:@!](?:\{?[A-Za-z_][\w.\-]*\}?%?@?)\Z"  # $password, %PASSWORD%, @password@, !vault
-    rb"|(?:\.{0,2}|~)/|[A-Za-z]:\\|https?:|[a-z+]+://|[A-Za-z_]+(?:\.[A-Za-z_]+)+\Z|[A-Za-z_]\w*(?:->|::|\?\.)|(?:self|this|cls)\."
-    rb"|[A-Za-z_][\w.]*(?:\(.*\)|\[.*\])\Z|\.[a-z]+\Z|-{1,2}[a-z]+\Z|/|\\|[%#]\w*\Z|0x[0-9a-fA-F]+\Z|&\w+;|#[0-9a-fA-F]{3,8}\Z"
+    _REFERENCE + rb"|(?:\.{0,2}|~)/|[A-Za-z]:\\|[A-Za-z_]+(?:\.[A-Za-z_]+)+\Z|\.[a-z]+\Z|-{1,2}[a-z]+\Z"
+    rb"|[%#]\w{0,3}\Z|0x[0-9a-fA-F]+\Z|&\w+;|#[0-9a-fA-F]{3,8}\Z"
 )
 _SECRET_WORD = re.compile(rb"pass|pwd|secret|token|credential|(?:^|[_\-.])key", re.IGNORECASE)
 _DATE = re.compile(rb"\d{4}-\d{2}-\d{2}|\d{1,2}:\d{2}|v?\d+\.\d+(?:\.\d+)*\Z")
@@ -124,6 +128,11 @@ def meaning(name: bytes) -> str:
     return "secret" if last == b"key" and before else ""
 
 
+def _scrambled(value: bytes) -> bool:
+    """Whether letters change between upper and lower case as often as random ones do, and names do not."""
+    return len(_WORDS.findall(value)) - 1 >= 0.2 * len(value)
+
+
 def _password(value: bytes, *, weak: bool, quoted: bool, config: bool) -> float:
     """How sure it is that a value assigned to a password is one."""
     folded = value.lower()
@@ -145,14 +154,15 @@ def _password(value: bytes, *, weak: bool, quoted: bool, config: bool) -> float:
     if symbols and letters:
         return 0.6 if quoted or config else 0.3
     if _PLAIN.match(value) and len(value) >= 8 and not weak:
-        changes = len(_WORDS.findall(value)) - 1  # of case: many in random letters, few in a name
-        return 0.5 if (quoted or config) and (not changes or changes >= 0.2 * len(value)) else 0.3
+        return 0.5 if (quoted or config) and (_scrambled(value) or len(_WORDS.findall(value)) == 1) else 0.3
+    if len(value) >= 8 and not weak and (quoted or config) and _scrambled(value):
+        return 0.5
     return 0.2 if quoted else 0.0
 
 
 def _secret(value: bytes, name: bytes) -> float:
     """How sure it is that a value assigned to a secret, a token or a key is one."""
-    if not _TOKEN.match(value) or dull(value) or _TEMPLATE.search(value) or _CODE_VALUE.match(value):
+    if not _TOKEN.match(value) or dull(value) or _TEMPLATE.search(value) or _REFERS.match(value):
         return 0.0
     if _UUID.match(value) and not stands_in(value):
         return 0.6 if name.lower().endswith((b"key", b"secret", b"token")) else 0.3
@@ -208,6 +218,8 @@ def _value(data: bytes, begin: int, stop: int, kind: str) -> Span | None:
             return None
         if found["op"] == b">" and data[end : end + 2] != b"</":
             return None  # a comparison, or a placeholder: <PASSWORD>
+        if data[end : end + 1] == b"<" and data[end + 1 : end + 2].isupper():
+            return None  # the value goes on with a placeholder
         value = value.rstrip(b".:")
         end = start + len(value)
     elif (
@@ -226,17 +238,16 @@ def _value(data: bytes, begin: int, stop: int, kind: str) -> Span | None:
         score = _secret(value, data[begin:stop])
         return Span("high_entropy", start, end, "assignment", score) if score else None
     tail = data[end : end + 1]
-    config = (
-        found["space"] is not None
-        or tail in (b"", b"\n", b"\r", b"&", b";", b'"', b"'", b"<", b" ")
-        and (
-            tail in (b"&", b";", b'"', b"'", b"<")
-            or _CONFIG_START.match(before + data[begin:stop]) is not None
-            or before.endswith(b"--")
-        )
-    )
+    config = _configured(found["space"], data[begin:stop], before, data[end : end + 1])
     score = _password(value, weak=kind == "weak", quoted=quoted, config=config)
     return Span("password", start, end, "assignment", score) if score else None
+
+
+def _configured(space: bytes | None, name: bytes, before: bytes, after: bytes) -> bool:
+    """Whether a value without quotes stands where only values stand: an option, a line of settings, a part of a URL."""
+    if space is not None or name.startswith(b"--") or before.endswith(b"--") or after in (b"&", b";", b'"', b"'", b"<"):
+        return True
+    return after in (b"", b"\n", b"\r", b" ") and _CONFIG_START.match(before + name) is not None
 
 
 def _paired(data: bytes, begin: int, stop: int, value: bytes, across_lines: bool) -> bool:

@@ -105,10 +105,21 @@ def numbers(data: bytes) -> Iterator[Span]:
         start = found.start()
         while not (48 <= data[start] <= 57 or 65 <= data[start] <= 90 or data[start] in b"+("):
             start += 1
-        span = next((s for judge in _SHAPES if (s := judge(data, start))), None)
+        span = _judged(data, start)
         if span:
             yield span
         at = span.end if span else start + 1 if found.start() == start else start
+
+
+def _judged(data: bytes, start: int) -> Span | None:
+    """The number at data[start], if it is of one of the kinds."""
+    if data[start] >= 65:
+        return _iban(data, start)
+    if data[start + 4 : start + 5] == b":":
+        return _ipv6(data, start)
+    if b"." in data[start + 1 : start + 4] and (span := _ipv4(data, start)):
+        return span
+    return _card(data, start) or _phone(data, start)
 
 
 def _context(data: bytes, start: int, size: int = 48) -> bytes:
@@ -164,7 +175,7 @@ def _ipv6(data: bytes, start: int) -> Span | None:
         return None
     text = found[0].rstrip(b":") if not found[0].endswith(b"::") else found[0]
     end = start + len(text)
-    if data[end : end + 1].isalnum() or data[end : end + 1] == b"_" or text.count(b":") < 3:
+    if data[end : end + 1].isalnum() or data[end : end + 1] in (b"_", b":") or text.count(b":") < 3:
         return None
     if sum(bool(p) for p in text.split(b":")) < 3 or not validators.global_ipv6(text):
         return None
@@ -189,12 +200,13 @@ def _card(data: bytes, start: int) -> Span | None:
     before, after = data[max(0, start - 1) : start], data[end : end + 2]
     if before in (b".", b"-", b"+") or (after[:1] in (b"-", b".") and after[1:].isdigit()):
         return None
+    prose = before in (b" ", b"\n") and data[max(0, start - 2) : start - 1] not in (b",", b"(", b" ")
     if _CARD_NAMED.search(_context(data, start)):
         return Span("credit_card", start, end, "credit_card", 0.95)
     if separated:
         table = _TABLE_BEFORE.search(data, max(0, start - 8), start) or _TABLE_AFTER.match(data, end)
         return None if table else Span("credit_card", start, end, "credit_card", 0.75)  # of code points, of ids
-    return Span("credit_card", start, end, "credit_card", 0.75 if before in b"\"'>;:=" else 0.4)
+    return Span("credit_card", start, end, "credit_card", 0.75 if before in b"\"'>;:=" or prose else 0.4)
 
 
 _CARD_NAMED = re.compile(rb"card|pan\b|credit|debit|visa|amex|master|\bcc\b|charge|pay")
@@ -319,8 +331,6 @@ def _international(data: bytes, start: int, end: int, text: bytes, digits: bytes
     )
 
 
-_SHAPES = (_ipv4, _ipv6, _iban, _card, _phone)
-
 # Names: in copyright lines, author tags and sign-offs. Off unless asked for.
 _CAPITAL = rb"(?:[A-Z]|\xc3[\x80-\x9e]|\xc4[\x80-\xbf]|\xc5[\x80-\xbf])"
 _WORD = _CAPITAL + rb"(?:['\-]?(?:[a-z]|[\xc3-\xc5][\x80-\xbf]|" + _CAPITAL + rb")){0,24}\.?"
@@ -338,7 +348,7 @@ _ORGANISATION = re.compile(
     rb"Software|Systems|Technologies|Company|Group|Limited|Laborator(?:y|ies)|Labs|Consortium|Association|Community|Research|"
     rb"Center|Centre|Department|License|Licence|All Rights|The|Google|Microsoft|Apple|IBM|Intel|NVIDIA|Facebook|Meta|Amazon|"
     rb"Red Hat|Oracle|Mozilla|Apache|Free|Holders?|Notice|Statement|Act|Owner|Regents|Committee|Organi[sz]ation|AG|SE|SA|BV|AB|"
-    rb"Partners|Networks|Data|Open|Source|Copyright|Documentation|Copyrights?|Rights|Year|Name|First|Last|Your|Public)\b"
+    rb"Example|Partners|Networks|Data|Open|Source|Copyright|Documentation|Copyrights?|Rights|Year|Name|First|Last|Your|Public)\b"
 )
 
 

@@ -106,7 +106,7 @@ def _unchecked(kind: str, value: bytes, stream: _Stream) -> bytes:
 
 def _marked(value: bytes, stream: _Stream) -> bytes:
     """A token with the prefix of the value, random letters of its classes, and EXAMPLE for its end."""
-    prefix = re.match(rb"(?:[A-Za-z]{2,10}[_\-.]){0,3}|A[KS]IA", value)
+    prefix = re.match(rb"A[KS]IA|(?:[A-Za-z]{2,10}[_\-.]){0,3}", value)
     head = prefix[0] if prefix else b""
     body = stream.like(value[len(head) : max(len(head), min(len(value), 48) - len(_MARK))])
     return head + body + _MARK

@@ -73,7 +73,9 @@ SHAPES = {
 
 
 @pytest.mark.parametrize("kind", SHAPES)
-@pytest.mark.parametrize("context", ["{}", "f('{}')", "# see {}, or not", '{{"k":"{}"}}', "a\\n{}", "x={}&y=1", "é {} ü"])
+@pytest.mark.parametrize(
+    "context", ["{}", "f('{}')", "# see {}, or not", '{{"k":"{}"}}', "a\\n{}", "x={}&y=1", "é {} ü"]
+)
 def test_a_key_is_found_whole_by_its_shape(kind, context):
     text = context.format(SHAPES[kind])
     assert found(text) == [(kind, SHAPES[kind])]
@@ -169,7 +171,7 @@ def test_a_password_is_found_by_the_name_it_is_given_to(text):
         '"password": "Passwort"',
         '<input type="password" name="password" placeholder="Password">',
         "password VARCHAR(255) NOT NULL",
-        "Password string `json:\"password\"`",
+        'Password string `json:"password"`',
         "if (password.length < 8) return;",
         "password_hash = hash_password(password)",
         "--password PASSWORD    the password to use",
@@ -183,7 +185,7 @@ def test_a_password_is_found_by_the_name_it_is_given_to(text):
         "bypass: 'abc123def'",
         "compass = 'N0rth1234'",
         "pwd = '/home/x1/y2'",
-        'passwordInput = findViewById(R.id.password1)',
+        "passwordInput = findViewById(R.id.password1)",
         "password.setText(R.string.abc12345)",
     ],
 )
@@ -243,7 +245,17 @@ def test_a_random_string_without_a_name_is_found_at_level_high_only():
     assert found(text, level="high") == [("high_entropy", RANDOM)]
 
 
-@pytest.mark.parametrize("name", ["RSA PRIVATE KEY", "PRIVATE KEY", "EC PRIVATE KEY", "OPENSSH PRIVATE KEY", "ENCRYPTED PRIVATE KEY", "PGP PRIVATE KEY BLOCK"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "RSA PRIVATE KEY",
+        "PRIVATE KEY",
+        "EC PRIVATE KEY",
+        "OPENSSH PRIVATE KEY",
+        "ENCRYPTED PRIVATE KEY",
+        "PGP PRIVATE KEY BLOCK",
+    ],
+)
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\\n", '\\n" +\n    "', "\n    ", "\n# ", "\n// "])
 def test_a_private_key_is_found_whole(name, newline):
     block = pem(name, newline=newline)
@@ -257,7 +269,9 @@ def test_a_private_key_without_its_end_is_found_as_far_as_it_goes():
 
 def test_a_private_key_with_headers_is_found_whole():
     lines = pem("RSA PRIVATE KEY").split("\n")
-    block = "\n".join([lines[0], "Proc-Type: 4,ENCRYPTED", f"DEK-Info: AES-128-CBC,{chars(HEX.upper(), 32)}", "", *lines[1:]])
+    block = "\n".join(
+        [lines[0], "Proc-Type: 4,ENCRYPTED", f"DEK-Info: AES-128-CBC,{chars(HEX.upper(), 32)}", "", *lines[1:]]
+    )
     assert found(block) == [("private_key", block)]
 
 
@@ -302,12 +316,17 @@ def iban_right(value: str) -> str:
     return value[:2] + check + value[4:]
 
 
-for kind, right in (("credit_card", lambda v: v[:-1] + luhn_right("".join(c for c in v if c.isdigit()))), ("iban", iban_right)):
+for kind, right in (
+    ("credit_card", lambda v: v[:-1] + luhn_right("".join(c for c in v if c.isdigit()))),
+    ("iban", iban_right),
+):
     PERSONAL[kind] = [right(v) for v in PERSONAL[kind]]
 
 
 @pytest.mark.parametrize(("kind", "value"), [(k, v) for k, vs in PERSONAL.items() for v in vs])
-@pytest.mark.parametrize("context", ['"{}"', "<p>{}</p>", "call or write to {}, please", "'{}',", "host {}\n", "{}", "é: {}"])
+@pytest.mark.parametrize(
+    "context", ['"{}"', "<p>{}</p>", "call or write to {}, please", "'{}',", "host {}\n", "{}", "é: {}"]
+)
 def test_personal_data_is_found(kind, value, context):
     assert found(context.format(value)) == [(kind, value)]
 
@@ -361,8 +380,12 @@ def test_what_only_looks_like_personal_data_is_left(text):
 
 
 def test_levels_are_nested():
-    text = "\n".join([*SHAPES.values(), *PASSWORDS, *sum(PERSONAL.values(), []), f'api_key = "{RANDOM}"', f"x('{RANDOM[::-1]}')"])
-    low, default, high = ({(f.start_offset, f.end_offset) for f in scan(text, level=level)} for level in ("low", "default", "high"))
+    text = "\n".join(
+        [*SHAPES.values(), *PASSWORDS, *sum(PERSONAL.values(), []), f'api_key = "{RANDOM}"', f"x('{RANDOM[::-1]}')"]
+    )
+    low, default, high = (
+        {(f.start_offset, f.end_offset) for f in scan(text, level=level)} for level in ("low", "default", "high")
+    )
     assert low < default < high
 
 
@@ -385,7 +408,11 @@ def test_allowed_values_patterns_and_kinds_are_left():
 def test_authors_are_found_if_asked_for():
     text = "# Copyright (c) 2019-2021 Kelori van Dul <x@example.com>\n# Copyright 2020 Tofinmir Inc.\n * @author Zeljko Ulm\n__author__ = 'Ana Mirdul'\n"
     assert found(text) == []
-    assert found(text, authors=True) == [("author", "Kelori van Dul"), ("author", "Zeljko Ulm"), ("author", "Ana Mirdul")]
+    assert found(text, authors=True) == [
+        ("author", "Kelori van Dul"),
+        ("author", "Zeljko Ulm"),
+        ("author", "Ana Mirdul"),
+    ]
 
 
 def test_of_overlapping_findings_the_kind_that_comes_first_covers_both():
@@ -400,7 +427,22 @@ def test_offsets_are_characters_of_the_text():
     assert found(text) == [("email", "kelori@tofinmir.org"), ("ipv4", "51.15.222.9")]
 
 
-@pytest.mark.parametrize("text", ["", "\0", "\ud800", "a\0b\udfff kelori@tofinmir.org \ud800\udc00 51.15.222.9", "@", "@@@@", "://", ":@", "+", "(", "-----BEGIN "])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\0",
+        "\ud800",
+        "a\0b\udfff kelori@tofinmir.org \ud800\udc00 51.15.222.9",
+        "@",
+        "@@@@",
+        "://",
+        ":@",
+        "+",
+        "(",
+        "-----BEGIN ",
+    ],
+)
 def test_any_string_is_taken(text):
     for finding in scan(text, level="high", authors=True):
         assert isinstance(finding, Finding)
@@ -416,5 +458,3 @@ def test_the_same_line_twice_is_found_in_both_places():
 def test_context_is_seen_at_the_start_of_a_text():
     assert found("51.15.222.9 is the server") == [("ipv4", "51.15.222.9")]
     assert found("v51.15.222.9") == found("version 51.15.222.9") == []
-
-
