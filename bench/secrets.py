@@ -1,10 +1,10 @@
 """Secrets and personal data against detect-secrets, Kingfisher and Presidio: `python -m bench.secrets [--json]`.
 
-Quality is of the frozen set of `bench/secrets_data.py`: recall is the share of planted values of which at least half the
-characters are found; a false hit is a hard negative with any finding. Presidio looks for personal data only, the other
-two for secrets only, so each is also held against us on its own kinds. Speed is of real files, on one core.
+Quality is of the frozen set of `bench/secrets_data.py`: recall is the share of planted values of which at least half
+the characters are found; a false hit is a hard negative with any finding. Presidio looks for personal data only, the
+other two for secrets only, so each is also held against us on its own kinds. Speed is of real files, on one core.
 
-The peers run in another environment: `python3 -m venv peers && peers/bin/pip install -r bench/peers.txt`, then
+The peers run in another environment: `python3 -m venv peers && peers/bin/pip install -r bench/peers-secrets.txt`, then
 `--peers peers/bin/python`.
 """
 
@@ -39,7 +39,9 @@ def ours(level: str = "default", *, kingfisher: bool = False) -> Callable[[str],
 
 def hit(case: Case, spans: Spans) -> bool:
     """Whether at least half of each planted value is found."""
-    return all(2 * sum(max(0, min(end, e) - max(start, s)) for s, e in spans) >= end - start for start, end in case.spans)
+    return all(
+        2 * sum(max(0, min(end, e) - max(start, s)) for s, e in spans) >= end - start for start, end in case.spans
+    )
 
 
 def whole(case: Case, spans: Spans) -> bool:
@@ -53,7 +55,11 @@ def quality(cases: Sequence[Case], spans: Sequence[Spans]) -> dict[str, float]:
     found: Counter[str] = Counter()
     for case, there in zip(cases, spans, strict=True):
         if case.positive:
-            names = ("recall", "recall, personal data" if case.kind in PII else "recall, secrets", f"recall, {case.kind}")
+            names = (
+                "recall",
+                "recall, personal data" if case.kind in PII else "recall, secrets",
+                f"recall, {case.kind}",
+            )
             for name in names:
                 total[name] += 1
                 found[name] += hit(case, there)
@@ -69,7 +75,9 @@ def quality(cases: Sequence[Case], spans: Sequence[Spans]) -> dict[str, float]:
 def peer_spans(python: str, tool: str, texts: list[str]) -> tuple[list[Spans], float]:
     """What a tool finds in texts, and the processor seconds it took."""
     script = Path(__file__).with_name("secrets_peers.py")
-    done = subprocess.run([python, "-I", str(script), tool], input=json.dumps(texts), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python, "-I", str(script), tool], input=json.dumps(texts), capture_output=True, text=True, check=False
+    )
     if done.returncode:
         sys.exit(f"bench.secrets: {tool} does not run in {python}: {done.stderr.strip()[-400:]}")
     answer = json.loads(done.stdout)
@@ -97,8 +105,8 @@ def measure(python: str | None, seed: int = SEED) -> tuple[dict[str, dict[str, f
         table[tool] = quality(cases, spans)
         _, seconds = peer_spans(python or "", tool, few)
         own = "recall, personal data" if tool == "presidio" else "recall, secrets"
-        for name in ("recall", own, "false hits"):
-            figures.append(_figure(name, table["codelake, default"][name], "%", tool, table[tool][name]))
+        mine = table["codelake, default"]
+        figures += [_figure(n, mine[n], "%", tool, table[tool][n]) for n in ("recall", own, "false hits")]
         figures.append(_figure("speed", speed, "MB/s", tool, few_size / seconds))
     return table, figures or [_figure("speed", speed, "MB/s", "target", 20.0)]
 

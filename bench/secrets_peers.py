@@ -1,6 +1,6 @@
 """Spans that other tools find: `python secrets_peers.py TOOL < texts.json > spans.json`, run by `bench.secrets`.
 
-Runs in an environment of its own (bench/peers.txt) and so imports nothing of CodeLake. In: a JSON array of texts. Out:
+Runs in an environment of its own (bench/peers-secrets.txt) and so imports nothing of CodeLake. In: a JSON array of texts. Out:
 {"seconds": of the scan alone, "spans": for each text an array of [start, end] in characters}.
 """
 
@@ -76,8 +76,8 @@ def presidio() -> Callable[[str], Spans]:
     def scan(text: str) -> Spans:
         spans = []
         for recognizer in recognizers:
-            for found in recognizer.analyze(text, recognizer.supported_entities, None) or []:
-                spans.append((found.start, found.end))
+            results = recognizer.analyze(text, recognizer.supported_entities, None) or []
+            spans += [(found.start, found.end) for found in results]
         return spans
 
     return scan
@@ -91,7 +91,8 @@ def main() -> None:
     os.environ["TLDEXTRACT_CACHE"] = tempfile.mkdtemp(prefix="codelake-bench-")
     scan = TOOLS[sys.argv[1]]()
     texts = json.load(sys.stdin)
-    scan("warm up")
+    for text in texts:
+        scan(text)  # rules are compiled at their first use
     started = time.process_time()
     spans = [scan(text) for text in texts]
     json.dump({"seconds": time.process_time() - started, "spans": spans}, sys.stdout)

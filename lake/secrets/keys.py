@@ -99,7 +99,12 @@ def random_strings(data: bytes) -> Iterator[Span]:
     for found in compiled(_BARE).finditer(data):
         start, end = found.span(1)
         value = data[start:end]
-        if len(value) > 128 or re.fullmatch(rb"[0-9a-fA-F-]+", value) or validators.dull(value) or not validators.looks_random(value):
+        if (
+            len(value) > 128
+            or re.fullmatch(rb"[0-9a-fA-F-]+", value)
+            or validators.dull(value)
+            or not validators.looks_random(value)
+        ):
             continue
         line = max(data.rfind(b"\n", max(0, start - 80), start), start - 80, 0)
         if validators.entropy(value) >= 4.2 and not _NOT_SECRET.search(data[line:start].lower()):

@@ -1,6 +1,6 @@
-"""The rules of Kingfisher (Apache-2.0), by its package kingfisher-secret-scanner: an extra detector for providers' keys.
+"""The rules of Kingfisher (Apache-2.0), by its package kingfisher-secret-scanner: more shapes of providers' keys.
 
-Findings that Kingfisher keeps for itself as parts of others (the secret beside an access key, `visible=False`) are taken
+What Kingfisher finds and hides as a part of another finding (the secret beside an access key, `visible=False`) is taken
 too. It scans in process; nothing goes over the network.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from ...engine.errors import MissingDependencyError
 from .spans import Span
+from .validators import dull
 
 
 @cache
@@ -19,14 +20,16 @@ def _scanner() -> Any:
         import kingfisher_sdk
     except ImportError as error:
         raise MissingDependencyError("kingfisher's rules need: pip install kingfisher-secret-scanner") from error
-    # Without its cache on disk: it is refused in folders that others may write to, and compiling takes 0.3 to 8 seconds.
+    # Compiling takes 0.3 to 8 seconds; a cache on disk would be state outside of the lake.
     return kingfisher_sdk.Scanner(kingfisher_sdk.Rules(cache=False), base64=False)
 
 
 def find(data: bytes) -> Iterator[Span]:
-    """What Kingfisher's rules find, hidden findings included."""
+    """What Kingfisher's rules find, hidden findings included, placeholders and documented keys left out."""
     for found in _scanner().scan(data):
         start, end = found.location["start_offset"], found.location["end_offset"]
+        if dull(data[start:end]):
+            continue
         name = re.sub(r"\W+", "_", found.rule_id.lower())
         yield Span(_kind(name), start, end, name, 0.9 if found.visible else 0.6)
 

@@ -9,7 +9,7 @@ from .scan import NOTHING, Allow, Finding, Level, scan
 
 @dataclass(frozen=True)
 class Redaction:
-    """A redacted text, what was replaced in it (offsets of the text it was made from), and what a scan of it finds still."""
+    """A redacted text, the findings in the text it was made from, and what a scan of it finds still."""
 
     text: str
     findings: tuple[Finding, ...]

@@ -6,6 +6,7 @@ passes, or has EXAMPLE in it: no fake is anyone's, and no scan takes one for a f
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -47,26 +48,8 @@ class Fakes:
     def fake(self, kind: str, value: bytes) -> bytes:
         """The fake of a value."""
         stream = _Stream(self.seed, kind, value)
-        if kind == "email":
-            return b"user%06d@example.com" % stream.below(1_000_000)
-        if kind == "ipv4":
-            return str(IPv4Address(0xC6120000 + 1 + stream.below((1 << 17) - 2))).encode()  # 198.18.0.0/15, RFC 2544
-        if kind == "ipv6":
-            return str(IPv6Address((0x20010DB8 << 96) + stream.below(1 << 64) + 1)).encode()
-        if kind == "phone":
-            return b"+1-%d%02d-555-01%02d" % (2 + stream.below(8), 12 + stream.below(80), stream.below(100))
-        if kind in ("credit_card", "iban"):
-            return _unchecked(kind, value, stream)
-        if kind == "author":
-            return _GIVEN[stream.below(len(_GIVEN))] + b" Example-%05d" % stream.below(100_000)
-        if kind == "private_key":
-            begin, end = re.match(rb"-----BEGIN [^-]*-----", value), re.search(rb"-----END [^-]*-----\Z", value)
-            return (
-                (begin[0] if begin else b"") + b" " + _MARK + b" %08d " % stream.below(10**8) + (end[0] if end else b"")
-            )
-        if kind in ("password", "connection_string"):
-            return _MARK + b"-" + stream.like(b"a0a0a0a0")
-        return _marked(value, stream)
+        make = _FAKES.get(kind, _token)
+        return make(value, stream)
 
 
 class _Stream:
@@ -92,21 +75,73 @@ class _Stream:
         return bytes(out)
 
 
-def _unchecked(kind: str, value: bytes, stream: _Stream) -> bytes:
-    """A number of the same first digits and grouping whose check digit is wrong."""
-    fixed = 4
-    new = bytearray(value[:fixed] + stream.like(re.sub(rb"[A-Z]", b"A", value[fixed:])))
-    compact = bytes(c for c in new if c not in b" -")
-    wrong = validators.luhn(compact) if kind == "credit_card" else validators.iban(compact)
-    if wrong:
+def _email(value: bytes, stream: _Stream) -> bytes:
+    return b"user%06d@example.com" % stream.below(1_000_000)
+
+
+def _ipv4(value: bytes, stream: _Stream) -> bytes:
+    return str(IPv4Address(0xC6120000 + 1 + stream.below((1 << 17) - 2))).encode()  # 198.18.0.0/15, RFC 2544
+
+
+def _ipv6(value: bytes, stream: _Stream) -> bytes:
+    return str(IPv6Address((0x20010DB8 << 96) + stream.below(1 << 64) + 1)).encode()
+
+
+def _phone(value: bytes, stream: _Stream) -> bytes:
+    return b"+1-%d%02d-555-01%02d" % (2 + stream.below(8), 12 + stream.below(80), stream.below(100))
+
+
+def _card(value: bytes, stream: _Stream) -> bytes:
+    return _unchecked(value, stream, validators.luhn)
+
+
+def _iban(value: bytes, stream: _Stream) -> bytes:
+    return _unchecked(value, stream, validators.iban)
+
+
+def _unchecked(value: bytes, stream: _Stream, check: Callable[[bytes], bool]) -> bytes:
+    """A number of the same first digits and grouping that does not pass its check."""
+    new = bytearray(value[:4] + stream.like(re.sub(rb"[A-Z]", b"A", value[4:])))
+    if check(bytes(c for c in new if c not in b" -")):
         last = max(i for i, c in enumerate(new) if c in _DIGITS)
         new[last] = _DIGITS[(new[last] - 48 + 1) % 10]
     return bytes(new)
 
 
-def _marked(value: bytes, stream: _Stream) -> bytes:
+def _password(value: bytes, stream: _Stream) -> bytes:
+    return _MARK + b"-" + stream.like(b"a0a0a0a0")
+
+
+def _author(value: bytes, stream: _Stream) -> bytes:
+    return _GIVEN[stream.below(len(_GIVEN))] + b" Example-%05d" % stream.below(100_000)
+
+
+def _private_key(value: bytes, stream: _Stream) -> bytes:
+    begin, end = re.match(rb"-----BEGIN [^-]*-----", value), re.search(rb"-----END [^-]*-----\Z", value)
+    marks = [m[0] if m else b"" for m in (begin, end)]
+    return (_MARK + b" %08d" % stream.below(10**8)).join([marks[0] + b" ", b" " + marks[1]])
+
+
+def _token(value: bytes, stream: _Stream) -> bytes:
     """A token with the prefix of the value, random letters of its classes, and EXAMPLE for its end."""
+    if not re.fullmatch(rb"[!-~]+", value):
+        return _password(value, stream)  # more than a token: of several findings, or not ASCII
     prefix = re.match(rb"A[KS]IA|(?:[A-Za-z]{2,10}[_\-.]){0,3}", value)
     head = prefix[0] if prefix else b""
     body = stream.like(value[len(head) : max(len(head), min(len(value), 48) - len(_MARK))])
     return head + body + _MARK
+
+
+_FAKES: dict[str, Callable[[bytes, _Stream], bytes]] = {
+    "email": _email,
+    "ipv4": _ipv4,
+    "ipv6": _ipv6,
+    "phone": _phone,
+    "credit_card": _card,
+    "iban": _iban,
+    "password": _password,
+    "connection_string": _password,
+    "author": _author,
+    "private_key": _private_key,
+}
+"""By kind; every other kind is a token."""

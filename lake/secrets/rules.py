@@ -1,20 +1,23 @@
 """The rules for keys of known shape, one row a shape: literals to look for, the pattern that must stand there, a check.
 
-Patterns are RE2 on the UTF-8 bytes of the text (Latin-1 classes, `\\w` is ASCII) and match at the literal, or up to `back`
-bytes before it. Shapes are those the vendors document, or publish for secret scanning.
+Patterns are RE2 on the UTF-8 bytes of the text (`\\w` is ASCII) and match at the literal, or up to `back` bytes before it.
+Shapes are those that vendors document, or publish for the scanning of secrets.
 """
+
+# ruff: noqa: E501 (a table: one shape a line)
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 from . import validators
+from .spans import words
 
 
 class Rule(NamedTuple):
     """One shape. The group `v`, if there is one, is the secret itself.
 
     score: how sure a match is, from 0 to 1. back: how many bytes before the literal a match may begin. check: of the
-    secret. reach: how many bytes from the literal on are looked at. inside: whether the literal may stand within a word.
+    secret. reach: how many bytes from the literal on are looked at. inside: whether it may stand within a word.
     """
 
     kind: str
@@ -40,15 +43,10 @@ def _url_password(secret: bytes) -> bool:
     return (
         secret[:1] not in b"$%{"
         and not validators.stands_in(secret)
-        and secret.lower() not in _PASSWORD_WORDS
+        and secret.lower() not in words("no_url_passwords")
         and not secret.isdigit()
     )
 
-
-_PASSWORD_WORDS = frozenset(
-    b"password passwd passwort pass passw pwd pw secret token mypass mypassword mypasswd userpass test user username guest anoncvs pserver:anoncvs anonymous anonymous@ "
-    b"root admin tiger hunter2 p@ss p@ssw0rd pass1 pass2 pass123 password1 key none null bar baz foo qux spam eggs".split()
-)
 
 # fmt: off
 RULES: tuple[Rule, ...] = (

@@ -12,7 +12,7 @@ from functools import cache
 from typing import Literal
 
 from ...engine.errors import LakeError
-from . import assignments, keys, personal
+from . import assignments, authors, keys, mails, numbers
 from .replacements import Fakes, placeholder
 from .spans import Span, compiled
 
@@ -24,7 +24,10 @@ LEVELS: dict[str, float] = {"low": 0.9, "default": 0.5, "high": 0.2}
 """The least score a finding has at each level: what is certain, what is likely, all that is suspicious."""
 
 # Of two findings that overlap the kind that stands first is kept, for the characters of both.
-_ORDER = ("private_key", "provider", "jwt", "connection_string", "basic_auth", "bearer_token", "password", "credit_card", "iban", "email", "ipv6", "ipv4", "phone", "high_entropy", "author")  # fmt: skip
+_ORDER = (
+    "private_key", "provider", "jwt", "connection_string", "basic_auth", "bearer_token", "password", "credit_card",
+    "iban", "email", "ipv6", "ipv4", "phone", "high_entropy", "author",
+)  # fmt: skip
 _RANK = {kind: rank for rank, kind in enumerate(_ORDER)}
 _ROUNDS = 16  # one is enough but for texts made to need more; what is left then is in `Redaction.remainder`
 
@@ -46,7 +49,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Allow:
-    """What is never reported: exact `values`, `patterns` (RE2, of the whole value), `kinds`; `noreply`: noreply@ addresses.
+    """What is never reported: exact `values`, RE2 `patterns` of whole values, `kinds`; `noreply`: noreply@ addresses.
 
     Reserved domains (RFC 2606, 6761), documentation ranges (RFC 5737, 3849), private and loopback addresses, public DNS
     resolvers and vendors' documented test keys and cards are never reported anyway.
@@ -74,8 +77,9 @@ def scan(
 
     authors: also names of persons in copyright lines and author tags. kingfisher: also the rules of the package
     kingfisher-secret-scanner. fakes: replace values by fakes instead of typed placeholders (`<EMAIL>`). Where findings
-    overlap there is one for the characters of all, of the kind that comes first in: private keys, keys of providers, JWTs,
-    connection strings, passwords, cards, accounts, mail addresses, IP addresses, telephone numbers, other random strings.
+    overlap there is one for the characters of all, of the kind that comes first in: private keys, keys of providers,
+    JWTs, passwords in connection strings, in HTTP headers, of other names, cards, accounts, mail addresses, IP
+    addresses, telephone numbers, other random strings, authors.
 
     Time is linear in the text. Any string is taken, NUL and lone surrogates too.
     Raises LakeError for an unknown level or a pattern that is none, MissingDependencyError for an absent package.
@@ -87,8 +91,7 @@ def scan(
         raise LakeError(f"secrets: no level {level!r}; levels are {', '.join(LEVELS)}")
     settings = _Settings(level, allow, authors, kingfisher, fakes)
     data = text.encode("utf-8", "surrogatepass")
-    spans = _settled(data, settings)
-    return _findings(data, spans, settings)
+    return _findings(data, _settled(data, settings))
 
 
 @dataclass(frozen=True)
@@ -109,12 +112,12 @@ def _detected(data: bytes, settings: _Settings) -> Iterator[Span]:
     yield from keys.private_keys(data)
     yield from keys.tokens(data)
     yield from assignments.find(data)
-    yield from personal.emails(data)
-    yield from personal.numbers(data)
+    yield from mails.find(data)
+    yield from numbers.find(data)
     if settings.level == "high":
         yield from keys.random_strings(data)
     if settings.authors:
-        yield from personal.authors(data)
+        yield from authors.find(data)
     if settings.kingfisher:
         from . import kingfisher
 
@@ -179,29 +182,38 @@ def _merged(spans: Iterable[Span]) -> list[Span]:
     return merged
 
 
-def _settled(data: bytes, settings: _Settings) -> list[Span]:
-    """The spans of `data` such that what they leave, with their replacements in it, has none."""
+def _settled(data: bytes, settings: _Settings) -> list[tuple[Span, bytes]]:
+    """The spans of `data` and their replacements, such that what comes of putting them in has no spans of its own."""
     spans = _spans(data, settings)
+    plain: set[tuple[int, int]] = set()  # whose fakes were found again: they get a placeholder
+
+    def replacements() -> list[bytes]:
+        return [placeholder(s.kind) if s[1:3] in plain else settings.replacement(data, s) for s in spans]
+
+    new = replacements()
     for _ in range(_ROUNDS if spans else 0):
-        redacted = _Redacted(data, spans, settings)
+        redacted = _Redacted(data, spans, new)
         more = [redacted.original(s) for s in _spans(redacted.data, settings)]
         if not more:
             break
-        spans = _merged([*spans, *more])
-    return spans
+        merged = _merged([*spans, *more])
+        if merged == spans:
+            plain.update(s[1:3] for s in more)
+        spans = merged
+        new = replacements()
+    return list(zip(spans, new, strict=True))
 
 
 class _Redacted:
     """`data` with its spans replaced, and the way back from its offsets to those of `data`."""
 
-    def __init__(self, data: bytes, spans: list[Span], settings: _Settings) -> None:
+    def __init__(self, data: bytes, spans: list[Span], replacements: list[bytes]) -> None:
         parts: list[bytes] = []
         self.spans = spans
         self.starts: list[int] = []
         self.ends: list[int] = []
         at = size = 0
-        for span in spans:
-            new = settings.replacement(data, span)
+        for span, new in zip(spans, replacements, strict=True):
             parts += (data[at : span.start], new)
             size += span.start - at
             self.starts.append(size)
@@ -211,7 +223,7 @@ class _Redacted:
         self.data = b"".join([*parts, data[at:]])
 
     def original(self, span: Span) -> Span:
-        """A span of the redacted bytes as one of the original; what it has of a replacement becomes all of the replaced."""
+        """A span of the redacted bytes as one of the original; a part of a replacement is all it replaced."""
         return span._replace(start=self._back(span.start, end=False), end=self._back(span.end, end=True))
 
     def _back(self, offset: int, *, end: bool) -> int:
@@ -223,16 +235,16 @@ class _Redacted:
         return self.spans[index].end + offset - self.ends[index]
 
 
-def _findings(data: bytes, spans: list[Span], settings: _Settings) -> list[Finding]:
+def _findings(data: bytes, spans: list[tuple[Span, bytes]]) -> list[Finding]:
+    """Spans of bytes as findings in characters."""
     ascii_only = data.isascii()
     findings, at, characters = [], 0, 0
-    for span in spans:
-        if ascii_only:
-            start, end = span.start, span.end
-        else:
-            start = characters + len(data[at : span.start].decode("utf-8", "surrogatepass"))
-            end = start + len(data[span.start : span.end].decode("utf-8", "surrogatepass"))
+    for span, new in spans:
+        start, end = span.start, span.end
+        if not ascii_only:
+            start = characters + len(data[at:start].decode("utf-8", "surrogatepass"))
+            end = start + len(data[span.start : end].decode("utf-8", "surrogatepass"))
             at, characters = span.end, end
-        new = settings.replacement(data, span).decode("utf-8", "surrogatepass")
-        findings.append(Finding(start, end, span.kind, f"{span.detector} {VERSION}", span.score, new))
+        replacement = new.decode("utf-8", "surrogatepass")
+        findings.append(Finding(start, end, span.kind, f"{span.detector} {VERSION}", span.score, replacement))
     return findings

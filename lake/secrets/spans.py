@@ -1,6 +1,8 @@
 """What detectors give each other: a span of bytes, and patterns compiled once by RE2, which is linear in any text."""
 
+import tomllib
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...engine.errors import MissingDependencyError
@@ -32,3 +34,12 @@ def compiled(pattern: bytes) -> Any:
     options.max_mem = 64 << 20  # states of the automaton are cached up to this size
     options.log_errors = False
     return re2.compile(pattern, options)
+
+
+@cache
+def words(name: str) -> frozenset[bytes]:
+    """A list of `lake/data/secret_words.toml`; of a table, the words of all its lists."""
+    path = Path(__file__).parent.parent / "data" / "secret_words.toml"
+    found = tomllib.loads(path.read_text("utf-8"))[name]
+    texts = found.values() if isinstance(found, dict) else [found]
+    return frozenset(word.encode() for text in texts for word in text.split())

@@ -11,6 +11,9 @@ import math
 import re
 import zlib
 from collections import Counter
+from functools import cache
+
+from .spans import words
 
 _BASE62 = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
@@ -26,13 +29,13 @@ def luhn(digits: bytes) -> bool:
 
 # Length of an IBAN by country, of the registry of ISO 13616.
 _IBAN_LENGTHS = {
-    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28, "CH": 21,
-    "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18, "FO": 18, "FR": 27,
-    "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22, "IL": 23, "IQ": 23, "IS": 26,
-    "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20, "LU": 20, "LV": 21, "MC": 27, "MD": 24,
-    "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15, "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29,
-    "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19, "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24,
-    "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
+    "AD": 24, "AE": 23, "AL": 28, "AT": 20, "AZ": 28, "BA": 20, "BE": 16, "BG": 22, "BH": 22, "BR": 29, "BY": 28,
+    "CH": 21, "CR": 22, "CY": 28, "CZ": 24, "DE": 22, "DK": 18, "DO": 28, "EE": 20, "EG": 29, "ES": 24, "FI": 18,
+    "FO": 18, "FR": 27, "GB": 22, "GE": 22, "GI": 23, "GL": 18, "GR": 27, "GT": 28, "HR": 21, "HU": 28, "IE": 22,
+    "IL": 23, "IQ": 23, "IS": 26, "IT": 27, "JO": 30, "KW": 30, "KZ": 20, "LB": 28, "LC": 32, "LI": 21, "LT": 20,
+    "LU": 20, "LV": 21, "MC": 27, "MD": 24, "ME": 22, "MK": 19, "MR": 27, "MT": 31, "MU": 30, "NL": 18, "NO": 15,
+    "PK": 24, "PL": 28, "PS": 29, "PT": 25, "QA": 29, "RO": 24, "RS": 22, "SA": 24, "SC": 31, "SE": 24, "SI": 19,
+    "SK": 24, "SM": 27, "ST": 25, "SV": 28, "TL": 23, "TN": 24, "TR": 26, "UA": 29, "VA": 22, "VG": 24, "XK": 20,
 }  # fmt: skip
 
 
@@ -87,7 +90,7 @@ def global_ipv4(text: bytes) -> ipaddress.IPv4Address | None:
         address = ipaddress.IPv4Address(text.decode("ascii"))
     except ValueError:
         return None
-    return address if address.is_global and not address.is_multicast and address not in _RESOLVERS else None
+    return address if address.is_global and not address.is_multicast and address not in _unlisted() else None
 
 
 def global_ipv6(text: bytes) -> ipaddress.IPv6Address | None:
@@ -96,7 +99,7 @@ def global_ipv6(text: bytes) -> ipaddress.IPv6Address | None:
         address = ipaddress.IPv6Address(text.decode("ascii"))
     except ValueError:
         return None
-    if not address.is_global or any(address in net for net in _DOCUMENTATION_6) or address in _RESOLVERS:
+    if not address.is_global or any(address in net for net in _DOCUMENTATION_6) or address in _unlisted():
         return None
     return address
 
@@ -106,64 +109,11 @@ _DOCUMENTATION_6 = (
     ipaddress.ip_network("3fff::/20"),
     ipaddress.ip_network("3ffe::/16"),
 )  # RFC 3849, RFC 9637, RFC 3701
-# Public DNS services; the same idea as in bigcode-dataset pii/ner/pii_redaction/utils.py.
-_RESOLVERS = frozenset(
-    ipaddress.ip_address(text)
-    for text in [
-        "8.8.8.8",
-        "8.8.4.4",
-        "1.1.1.1",
-        "1.0.0.1",
-        "1.1.1.2",
-        "1.0.0.2",
-        "1.1.1.3",
-        "1.0.0.3",
-        "9.9.9.9",
-        "9.9.9.10",
-        "149.112.112.112",
-        "149.112.112.10",
-        "208.67.222.222",
-        "208.67.220.220",
-        "76.76.19.19",
-        "76.223.122.150",
-        "94.140.14.14",
-        "94.140.15.15",
-        "4.2.2.1",
-        "4.2.2.2",
-        "4.2.2.3",
-        "4.2.2.4",
-        "64.6.64.6",
-        "64.6.65.6",
-        "8.26.56.26",
-        "8.20.247.20",
-        "114.114.114.114",
-        "114.114.115.115",
-        "223.5.5.5",
-        "223.6.6.6",
-        "119.29.29.29",
-        "77.88.8.8",
-        "77.88.8.1",
-        "1.2.3.4",
-        "2.2.2.2",
-        "3.3.3.3",
-        "4.4.4.4",
-        "5.5.5.5",
-        "6.6.6.6",
-        "7.7.7.7",
-        "11.11.11.11",
-        "1.2.3.5",
-        "4.3.2.1",
-        "5.6.7.8",
-        "2001:4860:4860::8888",
-        "2001:4860:4860::8844",
-        "2606:4700:4700::1111",
-        "2606:4700:4700::1001",
-        "2620:fe::fe",
-        "2620:fe::9",
-        "2620:119:35::35",
-        "2620:119:53::53",
-    ]
-)
+
+
+@cache
+def _unlisted() -> frozenset[ipaddress.IPv4Address | ipaddress.IPv6Address]:
+    return frozenset(ipaddress.ip_address(text.decode()) for text in words("resolvers") | words("counted"))
 
 
 def entropy(value: bytes) -> float:
@@ -192,49 +142,6 @@ def looks_random(value: bytes) -> bool:
     return changes >= 0.2 * size and entropy(compact) >= (2.7 if _HEX.match(compact) else 3.3)
 
 
-_JWT_IO = b"eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9."
-DOCUMENTED = (
-    frozenset(
-        # Cards: the documentation of Stripe, PayPal, Adyen, Braintree, Authorize.Net, Worldpay.
-        b"4242424242424242 4111111111111111 4012888888881881 4000056655665556 5555555555554444 5200828282828210 "
-        b"5105105105105100 2223003122003222 378282246310005 371449635398431 378734493671000 6011111111111117 "
-        b"6011000990139424 6011981111111113 3056930009020004 36227206271667 38520000023237 30569309025904 "
-        b"3530111333300000 3566002020360505 6205500000000000004 4000000000000002 4000000000009995 4000000000000069 "
-        b"4000000000000127 4000000000000119 4917610000000000 4988438843884305 4166676667666746 4646464646464644 "
-        b"4000020000000000 5454545454545454 5577000055770004 2222400010000008 2222400030000004 4000002500003155 "
-        b"4000002760003184 4000003800000446 4000000000003220 4007000000027 4222222222222 5424000000000015 "
-        b"4012000033330026 4005519200000004 4009348888881881 4012000077777777 4217651111111119 4500600000000061 "
-        b"4444333322221111 4929000000006 5404000000000001 4462030000000000 374245455400126 374251018720018"
-        # Accounts: the SWIFT registry, the documentation of Stripe, iban.com.
-        b" "
-        b"DE89370400440532013000 DE91100000000123456789 GB29NWBK60161331926819 GB82WEST12345698765432 "
-        b"GB33BUKB20201555555555 FR1420041010050500013M02606 FR7630006000011234567890189 NL91ABNA0417164300 "
-        b"ES9121000418450200051332 BE68539007547034 IT60X0542811101000000123456 CH9300762011623852957 "
-        b"AT611904300234573201 PL61109010140000071219812874 SE4550000000058398257466 NO9386011117947 "
-        b"DK5000400440116243 FI2112345600000785 IE29AIBK93115212345678 PT50000201231234567890154 LU280019400644750000 "
-        b"ES7921000813610123456789 NL39RABO0300065264 BE71096123456769 CH5604835012345678009 DE75512108001245126199".split()
-    )
-    | {
-        b"sk_" + b"test_4eC39HqLyjWDarjtT1zdp7dc",  # Stripe
-        # OAuth 2.0 (RFC 6749) and basic authentication (RFC 7617)
-        b"tGzv3JOkF0XG5Qx2TlKWIA",
-        b"2YotnFZFEjr1zCsicMWpAA",
-        b"SplxlOBeZQQYbYS6WxSbIA",
-        b"7Fjfp0ZBr1KtDRbnfVdmIw",
-        b"czZCaGRSa3F0MzpnWDFmQmF0M2JW",
-        b"QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
-        # Azurite's account key; the key of OpenSSL's FIPS self-test
-        b"Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==",
-        b"f4556650ac31d35461610bac4ed81b1a181b2d8a43ea2854cbae22ca74560813",
-        # The token that jwt.io shows on opening it, today's and yesterday's.
-        _JWT_IO + b"eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiaWF0IjoxNTE2MjM5MDIyfQ"
-        b".SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c",
-        _JWT_IO + b"eyJzdWIiOiIxMjM0NTY3ODkwIiwibmFtZSI6IkpvaG4gRG9lIiwiYWRtaW4iOnRydWV9"
-        b".TJVA95OrM7E2cBab30RMHrHDcEfxjoYZgeFONFh7HgQ",
-    }
-)
-"""Values that vendors print in their documentation: they are nobody's."""
-
 _SEQUENCES = (
     b"0123456789",
     b"abcdefghijklmnop",
@@ -246,14 +153,14 @@ _SEQUENCES = (
     b"1a2b3c",
 )
 _STANDS_IN = re.compile(
-    rb"example|placeholder|your|change[-_ ]?(?:me|it|this)|replace|insert|dummy|redacted|removed|todo|fixme|foobar|sample"
-    rb"|x{4,}|\*{3,}|\.{3}|-here|_here|0{8}|1{8}|<|>|\$\{|\{\{|\$\(|#\{|%\(|%s|%d|\{[a-z_.]*\}|(?:^|[^a-z])fake|mock",
+    rb"example|placeholder|your|change[-_ ]?(?:me|it|this)|replace|insert|dummy|redacted|removed|todo|fixme|foobar"
+    rb"|sample|x{4,}|\*{3,}|\.{3}|-here|_here|0{8}|1{8}|<|>|\$\{|\{\{|\$\(|#\{|%\(|%s|%d|\{[a-z_.]*\}|(?:^|[^a-z])fake|mock",
     re.IGNORECASE,
 )
 
 
 def stands_in(value: bytes) -> bool:
-    """Whether a value only shows where one goes: `<your-token>`, `${API_KEY}`, `xxxxxxxx`, `…EXAMPLE`, `0123456789…`."""
+    """Whether a value only shows where one goes: `<your-token>`, `${API_KEY}`, `xxxxxxxx`, `EXAMPLE`, `0123456789`."""
     if _STANDS_IN.search(value):
         return True
     folded = value.lower()
@@ -261,10 +168,11 @@ def stands_in(value: bytes) -> bool:
 
 
 def dull(token: bytes) -> bool:
-    """Whether a token of a known shape was typed to show that shape: `EXAMPLE` in it, a run of one letter, a sequence."""
+    """Whether a token was typed to show its shape, or is of a vendor's documentation."""
     folded = token.lower()
     return (
-        token in DOCUMENTED
+        token in words("documented")
+        or token.rpartition(b"_")[2] in words("documented")
         or b"example" in folded
         or b"xxxx" in folded
         or b"0000000" in folded

@@ -291,7 +291,7 @@ def test_certificates_and_empty_blocks_are_left(text):
 
 
 PERSONAL = {
-    "email": ["kelori.vandul@tofinmir.org", "k.v+x@sub.tofin-mir.co.uk", "KELORI_9@163mir.com", "kelori@tofinmir.museum"],
+    "email": ["kelori.vandul@tofinmir.org", "k.v+x@sub.tofin-mir.co.uk", "KELORI_9@163mir.com", "k@tofinmir.museum"],
     "ipv4": ["51.15.222.9", "185.199.108.153", "91.198.174.192"],
     "ipv6": ["2a01:4f8:c17:2e5b::1", "2607:f8b0:4004:0c07:0000:0000:0000:0064", "2a02:26f0:6d:4::b81b:1234"],
     "phone": ["+49 89 63648018", "+1 (415) 867-2231", "+44 20 7183 8750", "+33 1 44 27 63 50", "+14158672231"],
@@ -381,7 +381,13 @@ def test_what_only_looks_like_personal_data_is_left(text):
 
 def test_levels_are_nested():
     text = "\n".join(
-        [*SHAPES.values(), *PASSWORDS, *sum(PERSONAL.values(), []), f'api_key = "{RANDOM}"', f"x('{RANDOM[::-1]}')"]
+        [
+            *SHAPES.values(),
+            *PASSWORDS,
+            *(v for vs in PERSONAL.values() for v in vs),
+            f'api_key = "{RANDOM}"',
+            f"x('{RANDOM[::-1]}')",
+        ]
     )
     low, default, high = (
         {(f.start_offset, f.end_offset) for f in scan(text, level=level)} for level in ("low", "default", "high")
@@ -406,7 +412,10 @@ def test_allowed_values_patterns_and_kinds_are_left():
 
 
 def test_authors_are_found_if_asked_for():
-    text = "# Copyright (c) 2019-2021 Kelori van Dul <x@example.com>\n# Copyright 2020 Tofinmir Inc.\n * @author Zeljko Ulm\n__author__ = 'Ana Mirdul'\n"
+    text = (
+        "# Copyright (c) 2019-2021 Kelori van Dul <x@example.com>\n# Copyright 2020 Tofinmir Inc.\n"
+        " * @author Zeljko Ulm\n__author__ = 'Ana Mirdul'\n"
+    )
     assert found(text) == []
     assert found(text, authors=True) == [
         ("author", "Kelori van Dul"),
@@ -458,3 +467,56 @@ def test_the_same_line_twice_is_found_in_both_places():
 def test_context_is_seen_at_the_start_of_a_text():
     assert found("51.15.222.9 is the server") == [("ipv4", "51.15.222.9")]
     assert found("v51.15.222.9") == found("version 51.15.222.9") == []
+
+
+@pytest.mark.parametrize("text", ["a" * 5000 + SHAPES["jwt"], SHAPES["jwt"] + "\0" * 70_000 + SHAPES["gitlab_token"]])
+def test_what_stands_far_away_does_not_matter(text):
+    assert {value for _, value in found(f"{text[:5000]} {text[5000:]}")} <= set(SHAPES.values())
+
+
+def test_findings_and_allowances_travel_between_processes():
+    import pickle
+
+    text = "mail kelori@tofinmir.org"
+    assert pickle.loads(pickle.dumps((scan(text), Allow(kinds=frozenset({"iban"}))))) == (
+        scan(text),
+        Allow(kinds=frozenset({"iban"})),
+    )
+
+
+def test_without_re2_the_error_says_how_to_get_it(monkeypatch):
+    import sys
+
+    from codelake.engine.errors import MissingDependencyError
+    from codelake.lake.secrets import spans
+
+    monkeypatch.setitem(sys.modules, "re2", None)
+    spans.compiled.cache_clear()
+    with pytest.raises(MissingDependencyError, match="pip install google-re2"):
+        scan("x")
+    spans.compiled.cache_clear()
+
+
+def test_kingfisher_gives_what_it_hides_too_but_no_documented_keys():
+    pytest.importorskip("kingfisher_sdk", reason="pip install kingfisher-secret-scanner")
+    from codelake.lake.secrets import kingfisher
+
+    key, secret = SHAPES["aws_access_key"], chars(ALNUM + "/+", 40, 7)
+    text = f"é AWS_KEY={key}\nAWS_SECRET={secret}\nmail kelori@tofinmir.org AWS_KEY=AKIA" + "IOSFODNN7EXAMPLE\n"
+    data = text.encode()
+    # The secret is a part of the key's finding (`visible=False`): redacting what is visible would leave it.
+    assert {data[s.start : s.end].decode() for s in kingfisher.find(data)} == {key, secret}
+    assert [v for _, v in found(text, kingfisher=True)] == [key, secret, "kelori@tofinmir.org"]
+
+
+def test_without_kingfisher_the_error_says_how_to_get_it(monkeypatch):
+    import sys
+
+    from codelake.engine.errors import MissingDependencyError
+    from codelake.lake.secrets import kingfisher
+
+    monkeypatch.setitem(sys.modules, "kingfisher_sdk", None)
+    kingfisher._scanner.cache_clear()
+    with pytest.raises(MissingDependencyError, match="pip install kingfisher-secret-scanner"):
+        scan("x", kingfisher=True)
+    kingfisher._scanner.cache_clear()
