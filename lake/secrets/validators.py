@@ -11,7 +11,7 @@ import math
 import re
 import zlib
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 
 from .spans import words
 
@@ -84,6 +84,7 @@ def jwt(token: bytes) -> bool:
     return isinstance(header, dict) and "alg" in header
 
 
+@lru_cache(1 << 12)
 def global_ipv4(text: bytes) -> ipaddress.IPv4Address | None:
     """The address, if it is written without leading zeros and is neither private, reserved nor multicast."""
     try:
