@@ -1,7 +1,7 @@
 """Spans that other tools find: `python secrets_peers.py TOOL < texts.json > spans.json`, run by `bench.secrets`.
 
-Runs in an environment of its own (bench/peers-secrets.txt), so it imports nothing of CodeLake. In: a JSON array of texts.
-Out: {"seconds": of the scan alone, "spans": for each text an array of [start, end] in characters}.
+Runs in an environment of its own (bench/peers-secrets.txt), so it imports nothing of CodeLake. In: a JSON array of
+texts. Out: {"seconds": of the scan alone, "spans": for each text an array of [start, end] in characters}.
 """
 
 import json

@@ -73,7 +73,7 @@ def meaning(name: bytes) -> str:
         parts.pop()
     before, last = [b"", b"", *parts][-2:]
     kind = ""
-    if last in words("weak_password_names") and not before:
+    if last in words("weak_password_names") and before not in words("password_owners"):
         kind = "weak"
     elif (
         last in words("password_names")
@@ -223,8 +223,11 @@ def _of_another_kind(assigned: _Assigned, kind: str) -> bool:
         )
     if assigned.quoted and space and (kind == "weak" or (kind == "secret" and assigned.quote != "back")):
         return not before.endswith(b"#define ")  # "pass `x`" tells what to do
+    called = not assigned.operator and not space and not assigned.lines
     return (
-        (before.endswith(b"::") and assigned.closing == b'"')  # "AWS::IAM::AccessKey"
+        (kind == "weak" and called)  # a compiler's PASS("x")
+        or (space and assigned.closing in (b'"', b"'"))  # "password" or "token"
+        or (before.endswith(b"::") and assigned.closing == b'"')  # "AWS::IAM::AccessKey"
         or (assigned.quote == "double" and assigned.name.lower() == b"identified")
         or (kind == "secret" and assigned.operator == b":" and before.endswith(b":"))  # an ARN
     )

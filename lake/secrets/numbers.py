@@ -141,6 +141,8 @@ def _card(data: bytes, start: int) -> tuple[int, float]:
     if separated:
         table = _TABLE_BEFORE.search(data, max(0, start - 8), start) or _TABLE_AFTER.match(data, end)
         return _NO if table else (end, 0.75)  # a table of code points, of ids
+    if len(set(digits)) < 6:
+        return _NO  # 3 in 1,000 of random numbers, but most of what is written in few digits
     prose = before[-1:] in (b" ", b"\n") and before[:-1] not in (b",", b"(", b" ")
     return end, 0.75 if prose or before[-1:] in b"\"'>;:=" else 0.4
 

@@ -520,3 +520,31 @@ def test_without_kingfisher_the_error_says_how_to_get_it(monkeypatch):
     with pytest.raises(MissingDependencyError, match="pip install kingfisher-secret-scanner"):
         scan("x", kingfisher=True)
     kingfisher._scanner.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        'FUNCTION_PASS("expandvp2")',
+        "pass `dtype=float64` to keep it",
+        "type: ['TEXT', 'PASSWORD', 'CHECKBOX']",
+        '["secretsmanager:GetSecretValue", "ec2:AuthorizeSecurityGroupEgress"]',
+        '"AWS::IAM::AccessKey": "bf29289b78d371e3"',
+        '"arn:aws:secretsmanager:*:*:secret:A4BNetworkProfile*"',
+        "publicKeyToken='1fc8b3b9a1e18e3b'",
+        "private_key: ed25519.Ed25519PrivateKey",
+        "nid_key = self._lib.NID_aes_256_cbc",
+        "5570 5571 5572 5573 5574 5575",
+        "mpf((1, 6458161865649291, -53, 53))",
+        "IGNORE # 2431213435251354",
+        "US\t+465042-1012439\tAmerica/North_Dakota",
+        "DFARS 252.227-7013",
+        "V8 upgraded to 4.6.85.25 from 4.5.103.35",
+        'ObjectIdentifier("2.5.29.33")',
+        "123.123.123.123",
+        'replace "username" and/or "password" with "userinfo1"',
+    ],
+)
+def test_what_real_code_has_is_left(text):
+    # Each was found once, in the packages of a Python environment or in Debian's /usr/share.
+    assert found(text) == []
