@@ -24,7 +24,8 @@ def _by_anchor() -> dict[bytes, tuple[Rule, ...]]:
 @cache
 def _anchors() -> bytes:
     """One pattern for all literals, longer ones first, so that the longest is the one found."""
-    return b"|".join(re.escape(a) for a in sorted(_by_anchor(), key=lambda a: (-len(a), a)))
+    table = _by_anchor()
+    return b"|".join(re.escape(a) + table[a][0].then for a in sorted(table, key=lambda a: (-len(a), a)))
 
 
 def tokens(data: bytes) -> Iterator[Span]:
@@ -32,7 +33,8 @@ def tokens(data: bytes) -> Iterator[Span]:
     rules = _by_anchor()
     for found in compiled(_anchors()).finditer(data):
         at = found.start()
-        for rule in rules[found[0]]:
+        text = found[0]
+        for rule in rules.get(text) or rules.get(text[:3]) or rules[text[:2]]:
             if span := _matched(rule, data, at):
                 yield span
 

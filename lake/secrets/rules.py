@@ -18,6 +18,7 @@ class Rule(NamedTuple):
 
     score: how sure a match is, from 0 to 1. back: how many bytes before the literal a match may begin. check: of the
     secret. reach: how many bytes from the literal on are looked at. inside: whether it may stand within a word.
+    then: what must follow a literal that is short, and so frequent, for the pattern to be tried at all.
     """
 
     kind: str
@@ -28,6 +29,7 @@ class Rule(NamedTuple):
     check: Callable[[bytes], bool] | None = None
     reach: int = 512
     inside: bool = False
+    then: bytes = b""
 
 
 def _basic(token: bytes) -> bool:
@@ -81,11 +83,11 @@ RULES: tuple[Rule, ...] = (
     Rule("npm_token", (b"npm_",), rb"npm_[A-Za-z0-9]{36}", 1.0, check=validators.crc32_base62),
     Rule("pypi_token", (b"pypi-AgE",), rb"pypi-AgE[\w\-]{50,}", reach=1100),
     Rule("rubygems_key", (b"rubygems_",), rb"rubygems_[0-9a-f]{48}"),
-    Rule("crates_token", (b"cio",), rb"cio[A-Za-z0-9]{32}", 0.6, check=validators.looks_random),
+    Rule("crates_token", (b"cio",), rb"cio[A-Za-z0-9]{32}", 0.6, then=rb"[A-Za-z0-9]{12}", check=validators.looks_random),
     Rule("docker_token", (b"dckr_pat_", b"dckr_oat_"), rb"dckr_[po]at_[\w\-]{27,32}"),
     Rule("sendgrid_key", (b"SG.",), rb"SG\.[\w\-]{20,24}\.[\w\-]{39,50}"),
-    Rule("twilio_key", (b"SK",), rb"SK[0-9a-f]{32}"),
-    Rule("twilio_account", (b"AC",), rb"AC[0-9a-f]{32}", 0.4),
+    Rule("twilio_key", (b"SK",), rb"SK[0-9a-f]{32}", then=rb"[0-9a-f]{8}"),
+    Rule("twilio_account", (b"AC",), rb"AC[0-9a-f]{32}", 0.4, then=rb"[0-9a-f]{8}"),
     Rule("mailgun_key", (b"key-",), rb"key-[0-9a-f]{32}"),
     Rule("mailgun_key", (b"pubkey-",), rb"pubkey-[0-9a-f]{32}", 0.6),
     Rule("mailchimp_key", (b"-us",), rb"[0-9a-f]{32}-us\d{1,2}", back=32),
@@ -107,7 +109,7 @@ RULES: tuple[Rule, ...] = (
     Rule("linear_key", (b"lin_api_", b"lin_oauth_"), rb"lin_(?:api|oauth)_[A-Za-z0-9]{32,64}"),
     Rule("notion_token", (b"ntn_",), rb"ntn_\d{11}[A-Za-z0-9]{35}"),
     Rule("notion_token", (b"secret_",), rb"secret_[A-Za-z0-9]{43}", 0.9, check=validators.looks_random),
-    Rule("airtable_token", (b"pat",), rb"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
+    Rule("airtable_token", (b"pat",), rb"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}", then=rb"[A-Za-z0-9]{14}\."),
     Rule("postman_key", (b"PMAK-",), rb"PMAK-[0-9a-f]{24}-[0-9a-f]{34}"),
     Rule("atlassian_token", (b"ATATT3", b"ATCTT3", b"ATBB"), rb"AT(?:ATT3|CTT3|BB)[\w\-]{24,}(?:=[0-9A-F]{8})?"),
     Rule("figma_token", (b"figd_",), rb"figd_[\w\-]{40}"),
