@@ -79,7 +79,7 @@ def peer_spans(python: str, tool: str, texts: list[str]) -> tuple[list[Spans], f
         [python, "-I", str(script), tool], input=json.dumps(texts), capture_output=True, text=True, check=False
     )
     if done.returncode:
-        sys.exit(f"bench.secrets: {tool} does not run in {python}: {done.stderr.strip()[-400:]}")
+        sys.exit(f"bench.secrets: {tool} ends with {done.returncode} in {python}: {done.stderr[-400:]}")
     answer = json.loads(done.stdout)
     return answer["spans"], answer["seconds"]
 
