@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 LAKE ?= demo-lake
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench bench-env clean
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("CodeLake needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12" if sys.version_info < (3, 11) else 0)'
@@ -27,10 +27,19 @@ lint: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --no-deps --target build/typed .
 	cd build/typed && ../../$(BIN)/mypy --config-file ../../pyproject.toml -p codelake
 
-bench: $(VENV)/.installed
+# The peers that bench.query compares with, in an environment of their own.
+bench-env: .venv-bench/.installed
+
+.venv-bench/.installed: bench/peers.txt
+	$(PYTHON) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install -r bench/peers.txt
+	@touch $@
+
+bench: $(VENV)/.installed bench-env
 	$(BIN)/python -m bench.lake
 	$(BIN)/python -m bench.sources
+	$(BIN)/python -m bench.query
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info $(LAKE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-bench build dist *.egg-info $(LAKE) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

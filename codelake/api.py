@@ -7,25 +7,37 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .engine.duck import Relation, Session
-from .engine.errors import LakeError, ModelError, QueryError
+from .engine.duck import Relation, Session, scan_sql
+from .engine.errors import LakeError, ModelError, QueryError, nearest
 from .engine.progress import Progress
-from .engine.tables import TableFiles
+from .engine.syntax.functions import Syntax
+from .engine.tables import TableFiles, partition_values
+from .functions import confined, functions
 from .lake import history
 from .lake.catalog import LakeCatalog, Place, open_catalog, place, table_files
 from .lake.commit import Commit
 from .lake.report import Report
 from .progress import display
+from .sql import load_all
 
 if TYPE_CHECKING:
+    import polars
+    from pyarrow.dataset import Dataset
     from tokenizers import Tokenizer
 
     from .engine.stream import Stream
+    from .engine.syntax.match import Limits
+    from .engine.untrusted import Limits as QueryLimits
+    from .engine.untrusted import Sandbox
+    from .explain import Explanation
+    from .export import Exported
     from .lake.release import Release
     from .model.retrieve import Hits, Index
     from .model.train import TrainResult
+    from .selection import Selection
 
 INDEX_SQL = "SELECT blob_id, repo_name, path, language, license, license_type, content FROM code"
+EXPORT_SQL = "SELECT * FROM code"
 _TEXT_BATCH_ROWS = 512
 
 
@@ -36,12 +48,14 @@ def open(
     create: bool = True,
     memory_limit: str | None = None,
     threads: int | None = None,
+    limits: "Limits | None" = None,
     progress: bool | None = None,
 ) -> "Lake":
     """Open the lake at `url`, a folder or a URL such as s3://bucket/lake, making it first if nothing is there.
 
     catalog: SQLAlchemy URL of the Iceberg catalog, SQLite inside the lake by default; a lake in object storage needs
-    one. memory_limit ("2GB") and threads bound DuckDB. progress: True, False, or None for only on a terminal.
+    one. memory_limit ("2GB") and threads bound DuckDB; limits: what one file may cost the syntax functions. progress:
+    True, False, or None for only on a terminal.
     Raises LakeError for a folder that is not a lake, a lake of a newer format, or one that was moved.
 
         with codelake.open("my-lake") as lake:
@@ -49,7 +63,7 @@ def open(
     """
     where = place(url)
     opened = open_catalog(where, catalog, create=create)
-    return Lake(where, opened, memory_limit=memory_limit, threads=threads, progress=progress)
+    return Lake(where, opened, memory_limit=memory_limit, threads=threads, limits=limits, progress=progress)
 
 
 def _cache_folder() -> Path:
@@ -70,13 +84,16 @@ class Lake:
         pins: history.Pins | None = None,
         memory_limit: str | None = None,
         threads: int | None = None,
+        limits: "Limits | None" = None,
         progress: bool | None = None,
     ) -> None:
         self.place = where
         self.catalog = catalog
         self.pins = pins
         self._memory_limit, self._threads, self._progress = memory_limit, threads, progress
+        self._limits = limits
         self._session: Session | None = None
+        self._syntax: Syntax | None = None
         self._index: Index | None = None
         self._seen: dict[str, str] = {}
         self._tables: dict[str, TableFiles] = {}
@@ -92,6 +109,9 @@ class Lake:
 
     def close(self) -> None:
         """Let go of DuckDB and the search index; relations of this lake are dead after it."""
+        if self._syntax is not None:
+            self._syntax.close()
+            self._syntax = None
         if self._session is not None:
             self._session.close()
             self._session, self._seen = None, {}
@@ -120,9 +140,9 @@ class Lake:
         listed: a file with one source a line. at: dates, tags, branches or revisions to visit in place of the present;
         every: a day, week, month, quarter or year, from `since` until `until`; all_tags: every tag. new_only: leave
         out what was last seen at the same revision. max_bytes: longer contents are recorded but not kept (10 MiB by
-        default). timeout: seconds a remote side may say nothing (60). workers: processes that read, by default one a
-        core. A visit is added each time, a content only once; a call that was cut off goes on when made again.
-        Returns counts, drops, failures and what each visit brought.
+        default). timeout: seconds a remote side may say nothing (60). workers: processes that read, this one
+        included, by default one a core. A visit is added each time, a content only once; a call that was cut off goes
+        on when made again. Returns counts, drops, failures and what each visit brought.
         """
         from .lake import ingest
         from .lake.sources.when import when
@@ -152,6 +172,29 @@ class Lake:
         with self._display("curate") as progress:
             return curate(self.catalog, self.place, memory_limit=self._memory_limit, progress=progress)
 
+    def symbols(self, languages: Sequence[str] | None = None) -> Report:
+        """Bring the table `symbols` up to `code`: definitions, imports, calls and docstrings, each content parsed once.
+
+        languages: only these, by Linguist's names; by default all that have rules. Only what is new or changed is
+        parsed; a call that was cut off goes on when made again. Asked with the views definitions, imports, calls and
+        docstrings, and callers_of(name). Raises QueryError for a language without rules.
+
+            lake.symbols(["Python"])
+            lake.sql("SELECT path, start_line FROM callers_of('eval')")
+        """
+        from .lake.symbols import symbols
+
+        self._writable("symbols")
+        with self._display("symbols") as progress:
+            return symbols(
+                self.catalog,
+                self.place,
+                languages=languages,
+                memory_limit=self._memory_limit,
+                processes=self._threads,
+                progress=progress,
+            )
+
     def commit(self, message: str) -> Commit:
         """A commit of your own over any tables; see `codelake.lake.commit.Commit`."""
         self._writable("commit")
@@ -161,8 +204,37 @@ class Lake:
 
     def tables(self) -> dict[str, TableFiles]:
         """Table name -> its columns and Parquet files, at this lake's point in time: for other engines to read."""
-        self._refresh()
+        self.session()
         return dict(self._tables)
+
+    def table(self, name: str) -> "Selection":
+        """All rows of one table, to be narrowed: `lake.table("files").where(language="Rust").count()`."""
+        from .selection import Selection
+
+        self._table(name)
+        return Selection(lake=self, table=name)
+
+    def where(self, **columns: object) -> "Selection":
+        """The rows of `code` that hold these values, to be narrowed further, read, or used in SQL.
+
+        lake.where(language="Python", license=["MIT", "BSD-3-Clause"]).where_sql("length_bytes < 10000").pl()
+        """
+        return self.table("code").where(**columns)
+
+    def polars(self, table: str) -> "polars.LazyFrame":
+        """A table as a Polars LazyFrame, at this lake's point in time.
+
+        lake.polars("code").filter(polars.col("language") == "Rust").select("path").collect()
+        """
+        from .engine.tables import lazy_frame
+
+        return lazy_frame(self._table(table))
+
+    def arrow_dataset(self, table: str) -> "Dataset":
+        """A table as a pyarrow Dataset, at this lake's point in time: for Ray, Dask and what else reads one."""
+        from .engine.tables import arrow_dataset
+
+        return arrow_dataset(self._table(table))
 
     def sql(self, text: str, *, params: Sequence[object] | None = None) -> Relation:
         """The DuckDB relation of one query over the lake's tables; `?` takes its value from `params`.
@@ -172,7 +244,104 @@ class Lake:
         It has .show() .fetchall() .pl() .df() .arrow() .to_arrow_table(). Raises QueryError naming the nearest table or
         column for one that is not there.
         """
-        return self._refresh().sql(text, params)
+        return self.session().sql(text, params)
+
+    def session(self) -> Session:
+        """The session, with every view at the tables' current (or pinned) snapshot, and the functions and macros."""
+        fresh = self._session is None
+        if self._session is None:
+            self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
+            find = history.past(self.catalog, self.pins)
+            self._session.register(functions(lambda name, when: scan_sql(find(name, when))))
+            self._session.register(self.syntax().functions())
+        locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
+        changed = [name for name, location in locations.items() if self._seen.get(name) != location]
+        for name in changed:
+            table = self.catalog.load_table(("code", name))
+            snapshot = table.metadata.current_snapshot_id if self.pins is None else self.pins[name]
+            self._tables[name] = table_files(table, snapshot)
+        self._session.define(self._tables[name] for name in changed)
+        if changed:
+            # A view keeps the columns its tables had when it was made.
+            self._session.create([*(load_all("macros") if fresh else ()), *load_all("views")])
+        self._seen = dict(locations)
+        return self._session
+
+    def syntax(self) -> Syntax:
+        """The syntax functions of the session; their pool of processes parses for whoever asks."""
+        if self._syntax is None:
+            tables = self._tables
+            self._syntax = Syntax(lambda: partition_values(tables["code"], "language"), self._limits)
+        return self._syntax
+
+    def untrusted(self, limits: "QueryLimits | None" = None) -> "Sandbox":
+        """A sandbox for SQL of people nobody vouches for, over the tables as they are now and at every release.
+
+            with lake.untrusted() as sandbox:
+                sandbox.sql("SELECT language, count(*) FROM code GROUP BY ALL").table
+
+        Each query has a process of its own, which reads the data files and nothing else. Raises LakeError for a lake
+        in object storage.
+        """
+        from .engine.untrusted import Sandbox
+        from .lake.release import releases
+
+        if self.place.local is None:
+            raise LakeError(f"{self.place.location}: untrusted SQL reads lakes on a local disk only")
+        find = history.past(self.catalog, self.pins)
+        versions = [release.version for release in releases(self.catalog, self.place)]
+        return Sandbox(
+            self.tables(),
+            past={(name, version): find(name, version) for name in ("repos", "files", "code") for version in versions},
+            functions=f"{confined.__module__}:{confined.__name__}",
+            statements=[*load_all("macros"), *load_all("views")],
+            limits=limits,
+        )
+
+    def explain(self, text: str, *, params: Sequence[object] | None = None, analyze: bool = False) -> "Explanation":
+        """Which files, row groups and bytes a query reads of each table, and DuckDB's plan; print it.
+
+        Told from the footers of the files without running the query; analyze: run it, and tell what it did read.
+        """
+        from .explain import explain
+
+        return explain(self, text, params, analyze=analyze)
+
+    def export(
+        self,
+        out: str | os.PathLike[str],
+        sql: str = EXPORT_SQL,
+        *,
+        params: Sequence[object] | None = None,
+        format: str = "parquet",
+        shard_bytes: int = 500_000_000,
+        overwrite: bool = False,
+    ) -> "Exported":
+        """Write the rows of a query to the folder `out`, in files of about `shard_bytes`.
+
+        format: "parquet", "hf" (a dataset that `datasets.load_dataset` reads, with its card), "webdataset" (tar files
+        of samples) or "jsonl" (in zstd). Memory does not grow with the result. A call that was cut off goes on when
+        made again; the same query at the same snapshots gives the same bytes. overwrite: replace the export that is
+        there. Raises QueryError for a column the format cannot hold, LakeError if `out` holds something else.
+
+            lake.export("permissive", "SELECT * FROM code WHERE license_type = 'permissive'", format="hf")
+        """
+        from .export import export
+
+        commit = next((c.sequence for c in self.log()), None) if self.pins is None else None
+        pins = self.pins or {name: table.snapshot for name, table in self.tables().items()}
+        with self._display("export") as progress, self._pinned(pins) as still:
+            return export(
+                still,
+                out,
+                sql,
+                params=params,
+                format=format,
+                shard_bytes=shard_bytes,
+                overwrite=overwrite,
+                commit=commit,
+                progress=progress,
+            )
 
     def log(self) -> list[history.LakeCommit]:
         """The lake's commits, newest first; their numbers are what `at` takes."""
@@ -182,15 +351,7 @@ class Lake:
 
     def at(self, when: str | int | datetime) -> "Lake":
         """This lake, read-only, at a release ("1.0.0"), a time (UTC), a commit's number or an Iceberg snapshot id."""
-        pins = history.resolve(self.catalog, when)
-        return Lake(
-            self.place,
-            self.catalog,
-            pins=pins,
-            memory_limit=self._memory_limit,
-            threads=self._threads,
-            progress=self._progress,
-        )
+        return self._pinned(history.resolve(self.catalog, when))
 
     def release(self, version: str, *, notes: str = "") -> "Release":
         """Tag every table as `version` and write a manifest with the checksum of every file."""
@@ -239,7 +400,7 @@ class Lake:
         from .engine.tokenizer import load
 
         loaded = load(tokenizer if not isinstance(tokenizer, os.PathLike) else Path(tokenizer))
-        self._refresh()
+        self.session()
         plan = make_plan(self._tables, sql, tokenizer=loaded, seq_len=seq_len, seed=seed)
         return Stream(plan, loaded)
 
@@ -280,6 +441,17 @@ class Lake:
         with self._display("index") as progress, relation.to_arrow_reader(_TEXT_BATCH_ROWS) as reader:
             return self._search_index().build(iter(reader), embedder, progress=progress)
 
+    def search_code(self, query: str, *, language: str | None = None, kind: str = "ts") -> Relation:
+        """Every match of a search in `code`, one row a capture, as the relation of the macro `code_search`.
+
+        kind: "ts" (a tree-sitter query), "ast_grep" (code in which $A is any node and $$$ARGS any number of them),
+        "regex" (of Python's re) or "text". language: None for all in which the query makes sense. Raises QueryError
+        that shows the place in the query.
+
+            lake.search_code("eval($$$ARGS)", language="Python", kind="ast_grep").show()
+        """
+        return self.sql("FROM code_search(?, language := ?, kind := ?)", params=[query, language, kind])
+
     def search(self, text: str, *, k: int = 10, where: str | None = None, kind: str = "hybrid") -> "Hits":
         """The `k` best pieces of code for `text`, best first.
 
@@ -292,19 +464,23 @@ class Lake:
 
     # Inside
 
-    def _refresh(self) -> Session:
-        """The session, with every view at the tables' current (or pinned) snapshot."""
-        if self._session is None:
-            self._session = Session(memory_limit=self._memory_limit, threads=self._threads)
-        locations = self.catalog.locations() if self.pins is None or not self._seen else self._seen
-        changed = [name for name, location in locations.items() if self._seen.get(name) != location]
-        for name in changed:
-            table = self.catalog.load_table(("code", name))
-            snapshot = table.metadata.current_snapshot_id if self.pins is None else self.pins[name]
-            self._tables[name] = table_files(table, snapshot)
-        self._session.define(self._tables[name] for name in changed)
-        self._seen = dict(locations)
-        return self._session
+    def _table(self, name: str) -> TableFiles:
+        tables = self.tables()
+        if name not in tables:
+            close = nearest(name, list(tables)) or list(tables)
+            raise QueryError(f"there is no table {name!r}; nearest: {', '.join(close)}")
+        return tables[name]
+
+    def _pinned(self, pins: history.Pins) -> "Lake":
+        return Lake(
+            self.place,
+            self.catalog,
+            pins=pins,
+            memory_limit=self._memory_limit,
+            threads=self._threads,
+            limits=self._limits,
+            progress=self._progress,
+        )
 
     def _texts(self, sql: str, progress: Progress) -> Iterator[list[str]]:
         relation = self.sql(sql)

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,11 @@ def main() -> None:
 @click.option("--new-only", is_flag=True, help="Leave out what was last seen at the same revision.")
 @click.option("--max-bytes", type=click.IntRange(0), help="Longer contents are recorded but not kept.  [10 MiB]")
 @click.option("--timeout", type=click.FloatRange(0, min_open=True), help="Seconds a remote side may be silent.  [60]")
-@click.option("--workers", type=click.IntRange(0), help="Processes that read; 0 for none.  [one a core]")
+@click.option(
+    "--workers",
+    type=click.IntRange(0),
+    help="Processes that read, this one included; 0 or 1: this one only.  [one a core]",
+)
 @_lake_option
 @_json_option
 def ingest(sources: tuple[str, ...], url: str, catalog: str | None, as_json: bool, **options: Any) -> None:
@@ -137,43 +142,115 @@ def curate(url: str, catalog: str | None, as_json: bool) -> None:
 
 
 @main.command()
-@click.argument("query")
+@click.option("--language", "languages", multiple=True, help="Only this language; may be given again.  [all]")
+@_lake_option
+@_json_option
+def symbols(languages: tuple[str, ...], url: str, catalog: str | None, as_json: bool) -> None:
+    """Parse the curated files once and keep their definitions, imports, calls and docstrings in `symbols`.
+
+    Only what is new or changed is parsed. Cut off, the same command goes on where it was.
+
+    \b
+    codelake symbols --language Python --language Rust
+    codelake sql "SELECT path, start_line, qualified_name FROM definitions WHERE name = 'main'"
+    codelake sql "SELECT repo_name, path, line, caller FROM callers_of('eval')"
+    """
+    with _open(url, catalog) as lake:
+        _report(lake.symbols(languages or None), as_json)
+
+
+@main.command()
+@click.argument("query", required=False)
 @click.option("--param", "-p", "params", multiple=True, help="Text for the next ? in QUERY; may be given again.")
 @click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to ask instead of now.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV.")
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Write FILE.parquet, .csv or .json instead."
 )
+@click.option("--explain", is_flag=True, help="Print which files and row groups QUERY would read, and its plan.")
+@click.option("--analyze", is_flag=True, help="Run QUERY, and print what it did read.")
+@click.option("--untrusted", is_flag=True, help="Run QUERY in a process that can read the lake and nothing else.")
 @_lake_option
 @_json_option
 def sql(
-    query: str, params: tuple[str, ...], when: str | None, as_csv: bool, out: Path | None,
-    url: str, catalog: str | None, as_json: bool,
+    query: str | None, params: tuple[str, ...], when: str | None, as_csv: bool, out: Path | None, explain: bool,
+    analyze: bool, untrusted: bool, url: str, catalog: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Ask the lake QUERY: DuckDB SQL over repos, files, blobs, licenses, drops, code, checkpoints and the rest.
 
+    Without QUERY it opens a prompt on a terminal, and otherwise runs the statements it reads from standard input.
     --json prints one object a line. --out streams, whatever the size of the result.
 
     \b
     codelake sql "SELECT language, count(*) FROM code GROUP BY ALL ORDER BY 2 DESC"
     codelake sql "SELECT path FROM code WHERE language = ?" -p Rust --csv
     codelake sql "FROM code" --at 1.0.0 --out code.parquet
+    codelake sql "FROM code WHERE language = 'Rust'" --explain
+    codelake sql < statements.sql
     """
-    from .output import export, print_csv, print_json, print_table
+    from . import ask
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
+    mode = "json" if as_json else "csv" if as_csv else "table"
     with _open(url, catalog) as lake:
-        relation = (lake.at(when) if when else lake).sql(query, params=params or None)
-        if out is not None:
-            rows = export(relation, out)
-            click.echo(f"{rows:,} rows written to {out}", err=True)
-        elif as_json:
-            print_json(relation)
-        elif as_csv:
-            print_csv(relation)
+        if query is None:
+            if params or out or explain or analyze or untrusted:
+                raise click.UsageError("--param, --out, --explain, --analyze and --untrusted need a QUERY")
+            good = ask.without_query(lake, mode, when)
         else:
-            print_table(relation)
+            with lake.at(when) if when else nullcontext(lake) as then:
+                if explain or analyze:
+                    ask.explain(then, query, params, analyze=analyze, as_json=as_json)
+                elif untrusted:
+                    ask.untrusted(then, query, params, mode, out)
+                else:
+                    ask.query(then, query, params, mode, out)
+            good = True
+    if not good:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.argument("query", default="SELECT * FROM code")
+@click.option(
+    "--format", "-f", type=click.Choice(("parquet", "hf", "webdataset", "jsonl")), default="parquet", show_default=True
+)
+@click.option("--param", "-p", "params", multiple=True, help="Text for the next ? in QUERY; may be given again.")
+@click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to export instead of now.")
+@click.option("--shard-mb", type=click.IntRange(1), default=500, show_default=True, help="Megabytes a file, about.")
+@click.option("--overwrite", is_flag=True, help="Begin again, whatever export is in OUT.")
+@_lake_option
+@_json_option
+def export(
+    out: Path, query: str, format: str, params: tuple[str, ...], when: str | None, shard_mb: int, overwrite: bool,
+    url: str, catalog: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Write the rows of QUERY to the folder OUT as shards, whatever their size; `code` by default.
+
+    \b
+    parquet      data/part-00000.parquet …
+    hf           a Hugging Face dataset: README.md and data/train-00000-of-00012.parquet …
+    webdataset   data/shard-000000.tar …: one sample is <number>.txt, the content, and <number>.json, the rest
+    jsonl        data/part-00000.jsonl.zst …
+
+    Cut off, the same command goes on where it was. The same query at the same snapshots gives the same bytes.
+
+    \b
+    codelake export permissive "SELECT * FROM code WHERE license_type = 'permissive'" --format hf --at 1.0.0
+    codelake export python-files "SELECT path, content FROM code WHERE language = ?" -p Python -f jsonl
+    """
+    from . import show
+
+    with _open(url, catalog) as lake:
+        found = (lake.at(when) if when else lake).export(
+            out, query, params=params or None, format=format, shard_bytes=shard_mb * 1_000_000, overwrite=overwrite
+        )
+    if as_json:
+        show.json_line(vars(found))
+    else:
+        show.table(f"export, {found.seconds:.1f} s", ("what", "value"), list(vars(found).items())[:-1])
 
 
 @main.command()
@@ -229,6 +306,74 @@ def release(version: str | None, notes: str, url: str, catalog: str | None, as_j
             "releases",
             ("version", "created", "rows of code", "notes", "manifest"),
             [(r.version, r.created, r.rows.get("code", 0), r.notes, r.manifest) for r in found],
+        )
+
+
+@main.group("license")
+def license_group() -> None:
+    """Find the licences of files; check what may be combined with what.
+
+    \b
+    codelake license detect COPYING
+    codelake license check "MIT OR GPL-3.0-only" --into Apache-2.0
+    """
+
+
+@license_group.command("check")
+@click.argument("expression")
+@click.option("--into", required=True, metavar="LICENSE", help="The licence of the work that the code is to go into.")
+@_json_option
+def license_check(expression: str, into: str, as_json: bool) -> None:
+    """Whether code under EXPRESSION may go into a work under another licence.
+
+    The answer is compatible, incompatible, check (it depends on how the two are combined) or unknown; the exit status
+    is 0 only for compatible, else 1. It rests on OSADL's published matrix and is no legal advice.
+
+    \b
+    codelake license check "MIT OR GPL-3.0-only" --into Apache-2.0
+    codelake license check GPL-2.0-only --into Apache-2.0 --json
+    """
+    from . import show
+    from .lake.licenses.compat import check
+
+    verdict = check(expression, into)
+    if as_json:
+        show.json_line({**vars(verdict), "reasons": [vars(r) for r in verdict.reasons]})
+    else:
+        chosen = f", as {verdict.chosen}" if verdict.chosen != verdict.expression else ""
+        show.table(
+            f"{verdict.expression} into {verdict.into}: {verdict.answer}{chosen}",
+            ("code under", "into", "answer", "why"),
+            [(r.inbound, r.outbound, r.answer, r.why) for r in verdict.reasons],
+        )
+    if verdict.answer != "compatible":
+        sys.exit(1)
+
+
+@license_group.command("detect")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@_json_option
+def license_detect(files: tuple[Path, ...], as_json: bool) -> None:
+    """Find what FILES say of their licence, and where.
+
+    A file's name matters: LICENSE, README and manifests are read as what they are. --json prints one object a finding.
+
+    \b
+    codelake license detect LICENSE src/*.py
+    codelake license detect package.json --json
+    """
+    from . import show
+    from .lake.licenses.files import findings_of
+
+    rows = [(path, found) for path in files for found in findings_of(path)]
+    if as_json:
+        for path, finding in rows:
+            show.json_line({"path": str(path), **{name: getattr(finding, name) for name in finding.__slots__}})
+    else:
+        show.table(
+            "licences",
+            ("file", "licence", "characters", "score", "rule"),
+            [(str(p), f.spdx, f"{f.start_offset}–{f.end_offset}", f.score, f.rule) for p, f in rows],
         )
 
 
@@ -359,19 +504,51 @@ def search(text: str, k: int, where: str | None, kind: str, url: str, catalog: s
 
 
 @main.command()
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default="report.html", show_default=True)
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option("--html", "page", type=click.Path(dir_okay=False, path_type=Path), help="Write a page with the plots.")
+@click.option("--png", type=click.Path(file_okay=False, path_type=Path), help="Write each plot as FOLDER/NAME.png.")
+@click.option("--svg", type=click.Path(file_okay=False, path_type=Path), help="Write each plot as FOLDER/NAME.svg.")
+@click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to report on instead of now.")
+@click.option("--list", "listed", is_flag=True, help="List the reports and the questions they answer.")
 @_lake_option
-def report(out: Path, url: str, catalog: str | None) -> None:
-    """Write one HTML page of tables and plots of what is in the lake, with PNG copies of the plots beside it.
+@_json_option
+def report(
+    names: tuple[str, ...], page: Path | None, png: Path | None, svg: Path | None, when: str | None, listed: bool,
+    url: str, catalog: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Answer standing questions about the lake: languages, licences, growth, copies, what was left out.
+
+    With NAMEs, print those reports; without, write one page of all of them, report.html. A NAME that ends in .sql is
+    a file of your own: copy one of CodeLake's to see how (`--list` says where they are).
 
     \b
-    codelake report --out lake.html
+    codelake report
+    codelake report languages licenses --png plots
+    codelake report growth --html growth.html --at 1.0.0
     """
-    from .report import write
+    from . import show
+    from .report import answer, find, folder, reports, write_page, write_plots
 
-    with _open(url, catalog) as lake:
-        for path in write(lake, out):
-            click.echo(path)
+    asked = [find(name) for name in names] or reports()
+    if listed:
+        if as_json:
+            for item in asked:
+                show.json_line({"report": item.name, "title": item.title, "question": item.question})
+        else:
+            show.table(f"reports, in {folder()}", ("name", "question"), [(r.name, r.question) for r in asked])
+        return
+    with _open(url, catalog) as opened:
+        lake = opened.at(when) if when else opened
+        if names or as_json:
+            for item in asked:
+                show.answer(answer(lake, item), as_json=as_json)
+        elif not (page or png or svg):
+            page = Path("report.html")
+        written = [write_page(lake, page, asked)] if page else []
+        for where, kind in ((png, "png"), (svg, "svg")):
+            written += write_plots(lake, where, asked, kind) if where else []
+    for path in written:
+        click.echo(path, err=as_json)
 
 
 @main.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import show
-from .report import write
+from .report import reports, write_page, write_plots
 from .sql import load
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ def run(lake: "Lake", *, steps: int, small: bool) -> None:
     for title, name in (("languages", "reports/languages"), ("licences", "reports/licenses")):
         relation = lake.sql(load(name))
         show.table(title, relation.columns, relation.limit(10).fetchall())
-    _step(4, "plots and a report", f"codelake report --lake {root.name}")
-    pages = write(lake, root / "report.html")
-    for page in pages:
-        show.console.print(f"  {_near(page)}")
+    _step(4, "plots and a report", f"codelake report --lake {root.name} --html report.html --png plots")
+    asked = reports()
+    show.console.print(f"  {_near(write_page(lake, root / 'report.html', asked))}")
+    show.console.print(f"  {len(write_plots(lake, root / 'plots', asked, 'png'))} plots in {_near(root / 'plots')}")
     _step(
         5, "train a tokenizer on a query", f'lake.train_tokenizer("{_brief(_TOKENIZER_SET)}", vocab_size={VOCABULARY})'
     )
@@ -92,7 +92,7 @@ def _summary(lake: "Lake", root: Path, seconds: float) -> None:
     files, size = lake.sql("SELECT count(*), sum(length_bytes) FROM code").fetchall()[0]
     places = [
         ("the lake: Iceberg tables over Parquet", _near(root / "tables")),
-        ("report with two plots", _near(root / "report.html")),
+        ("what is in it: a page with plots", _near(root / "report.html")),
         ("tokenizer", _near(root / "tokenizers" / f"bpe-{VOCABULARY}.json")),
         ("model, a Hugging Face folder, and loss.png", _near(root / "runs" / RUN)),
         ("search index", _near(root / "index")),

@@ -38,6 +38,9 @@ def print_csv(relation: Relation) -> None:
             writer.writerows(zip(*(column.to_pylist() for column in batch.columns), strict=True))
 
 
+PRINTERS = {"table": print_table, "json": print_json, "csv": print_csv}
+
+
 def export(relation: Relation, path: Path) -> int:
     """Write the result to `path` by its suffix and return the number of rows; the file appears when it is whole.
 

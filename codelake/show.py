@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -14,10 +15,12 @@ from .lake.report import Report
 
 if TYPE_CHECKING:
     from .model.retrieve import Hits
+    from .report import Answer
 
 console = Console(highlight=False)
 # More visits than this are counted, not listed.
 _ARRIVALS_SHOWN = 12
+_ROWS_SHOWN = 25
 
 
 def json_line(value: object) -> None:
@@ -42,19 +45,21 @@ def table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) 
         right = any(isinstance(row[number], int | float) for row in rows)
         drawn.add_column(column, justify="right" if right else "left")
     for row in rows:
-        drawn.add_row(*(Text(_cell(value)) for value in row))
+        drawn.add_row(*(Text(text(value)) for value in row))
     console.print(drawn)
 
 
-def _cell(value: object) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
+def text(value: object) -> str:
+    """A value as one reads it: thousands separated, numbers as precise as a reader needs, – for none."""
+    if value is None or isinstance(value, bool):
+        return {None: "–", True: "yes", False: "no"}[value]
     if isinstance(value, int):
         return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.4g}"
+    if isinstance(value, float | Decimal):
+        if -1 < value < 1:
+            return f"{value:.3g}"
+        whole, _, rest = f"{value:,.2f}".partition(".")
+        return f"{whole}.{rest}".rstrip("0").rstrip(".") if rest else whole
     if isinstance(value, datetime):
         return value.isoformat(sep=" ", timespec="seconds")
     return str(value)
@@ -88,6 +93,19 @@ def report(found: Report) -> None:
         table("failed", ("what", "why"), found.failures)
 
 
+def answer(found: "Answer", *, as_json: bool) -> None:
+    """What a report says: its question, a sentence and the first rows."""
+    if as_json:
+        json_line(found.to_dict())
+        return
+    console.print(Text(found.report.question, style="dim"))
+    if found.rows:
+        table(found.report.title, found.columns, found.rows[:_ROWS_SHOWN])
+        if len(found.rows) > _ROWS_SHOWN:
+            console.print(f"and {len(found.rows) - _ROWS_SHOWN:,} more rows", style="dim")
+    console.print(Text(found.sentence, style="bold"), soft_wrap=True)
+
+
 def hits(found: "Hits") -> None:
     """Search results: where, under which licence, and the lines that match."""
     console.print(f"[bold]{len(found)} hits[/bold] for {found.query!r} in {found.seconds * 1000:.0f} ms")
@@ -111,4 +129,4 @@ def hits(found: "Hits") -> None:
 
 def counts(values: Mapping[str, object]) -> str:
     """`a=1 b=2` for one line of text."""
-    return " ".join(f"{name}={_cell(value)}" for name, value in values.items())
+    return " ".join(f"{name}={text(value)}" for name, value in values.items())

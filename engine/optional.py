@@ -10,7 +10,9 @@ EXTRAS = {
     "torch": "train",
     "safetensors": "train",
     "lancedb": "search",
-    "matplotlib": "plot",
+    "altair": "plot",
+    "vl_convert": "plot",
+    "daft": "cluster",
     "s3fs": "s3",
     "pyorc": "swh",
 }

@@ -100,7 +100,8 @@ class PartitionedWriter:
 
     def write(self, rows: pa.Table) -> None:
         """Add rows; they reach the disk when their partition holds a row group's worth."""
-        rows = rows.select(self.schema.names).cast(self.schema)
+        if not rows.schema.equals(self.schema):
+            rows = rows.select(self.schema.names).cast(self.schema)
         for key, part in self._split(rows):
             partition = self._open.setdefault(key, _Partition(self._folder(key)))
             partition.waiting.append(part)

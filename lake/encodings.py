@@ -80,6 +80,8 @@ def detect(data: bytes) -> str | None:
     Python's codecs know every name. A byte order mark is part of UTF-16 and UTF-32; with one, UTF-8 is still "UTF-8".
     NULs are no text except in UTF-16 and UTF-32 with a mark.
     """
+    if data.isascii():
+        return "UTF-8"
     marked = marked_encoding(data)
     if marked or data.startswith(codecs.BOM_UTF8):
         return marked or ("UTF-8" if _decodes(data, "UTF-8") else None)

@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from pyiceberg.table import Table
 from pyiceberg.table.refs import SnapshotRefType
 from pyiceberg.table.snapshots import Snapshot
 
 from ..engine.errors import LakeError, nearest
-from .catalog import LakeCatalog
+from ..engine.tables import TableFiles
+from .catalog import LakeCatalog, table_files
 
 Pins = dict[str, int | None]
+# (table, release) -> that table then. The release is what `lake.at` takes, as text; None for the lake's present.
+Past = Callable[[str, str | None], TableFiles]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +86,22 @@ def resolve(catalog: LakeCatalog, when: str | int | datetime) -> Pins:
     if not 1 <= number <= last:
         raise LakeError(f"{when}: no snapshot of this lake; its commits are 1 to {last} (`codelake log`)")
     return {name: _latest(table, lambda s: _sequence(s) <= number) for name, table in tables.items()}
+
+
+def past(catalog: LakeCatalog, pins: Pins | None) -> Past:
+    """Finds a table at a point of the lake's past. pins: the snapshots that are its present, None for the last ones."""
+
+    # DuckDB asks several times while it binds one query. Where the metadata is tells whether anything changed.
+    @lru_cache(maxsize=64)
+    def found(name: str, when: str | None, _location: str) -> TableFiles:
+        table = catalog.load_table(("code", name))
+        if when is not None:
+            snapshot = resolve(catalog, when)[name]
+        else:
+            snapshot = table.metadata.current_snapshot_id if pins is None else pins[name]
+        return table_files(table, snapshot)
+
+    return lambda name, when: found(name, when, catalog.locations()[name])
 
 
 def releases(tables: dict[str, Table]) -> list[str]:

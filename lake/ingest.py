@@ -26,7 +26,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 
 from ..engine.errors import CodeLakeError, LakeError
 from ..engine.progress import Progress, silent
-from . import journal
+from . import journal, linguist
 from .blobs import KnownBlobs, without
 from .catalog import LakeCatalog, Place, table_files
 from .commit import Commit
@@ -69,10 +69,10 @@ def ingest(
 
     new_only: leave out a visit whose revision is the one last seen at its origin. max_bytes: longer contents are
     recorded with their hashes but not kept. timeout: seconds a remote side may say nothing. workers: processes that
-    read, one for each core if None. cache: the folder for mirrors of repositories. Every visit gives rows in `files`; a
-    content gives one row in `blobs` however often it is seen; what was not kept gives one in `drops`. Raises
-    SourceError before anything is read if the scheme or place of one of `sources` is wrong (one in the list is a
-    failure in the report), LakeError if the disk is full.
+    read, this one among them, one for each core if None. cache: the folder for mirrors of repositories. Every visit
+    gives rows in `files`; a content gives one row in `blobs` however often it is seen; what was not kept gives one in
+    `drops`. Raises SourceError before anything is read if the scheme or place of one of `sources` is wrong (one in the
+    list is a failure in the report), LakeError if the disk is full.
     """
     from_list = read_list(listed) if listed is not None else []
     if not sources and listed is None:
@@ -103,7 +103,7 @@ def ingest(
             if run.failed:
                 run.commit("ingest: what failed", iter(()))
     finally:
-        run.pool.close()
+        run.close()
         shutil.rmtree(scratch, ignore_errors=True)
     return Report(
         title="ingest",
@@ -255,12 +255,22 @@ class _Run:
         self.failed: list[Failure] = []
         self.arrivals: list[Arrival] = []
         self.known = KnownBlobs()
+        self.learned: str | None = None
         self.last: LastVisit | None = None
         self.schemas = {
             name: schema_to_pyarrow(catalog.load_table((NAMESPACE, name)).schema()) for name in ("blobs", "files")
         }
         root = where.path("tables", "blobs", "data")
         self.pool = Pool(root, self.schemas["blobs"], self.schemas["files"], max_bytes, workers)
+        # What the lake has, and the rules of languages, are read while the sources look for what there is.
+        self.beside = ThreadPoolExecutor(2, thread_name_prefix="beside")
+        self.learning = self.beside.submit(self._learn)
+        self.beside.submit(linguist.languages)
+
+    def close(self) -> None:
+        """End the threads and processes."""
+        self.beside.shutdown()
+        self.pool.close()
 
     def fail(self, failure: Failure) -> None:
         """Remember a visit that could not be made; it has its row in `drops` with the next commit."""
@@ -273,6 +283,7 @@ class _Run:
 
     def commit(self, message: str, batch: Iterator[Visit]) -> None:
         """Read the visits of one batch and publish them together."""
+        self.learning.result()
         self._learn()
         before = Counter(self.counts), Counter(self.drops), len(self.arrivals)
         try:
@@ -295,7 +306,9 @@ class _Run:
 
     def _learn(self) -> None:
         table = self.catalog.load_table((NAMESPACE, "blobs"))
-        self.known.load(table_files(table, table.metadata.current_snapshot_id).files)
+        if table.metadata_location != self.learned:
+            self.known.load(table_files(table, table.metadata.current_snapshot_id).files)
+            self.learned = table.metadata_location
 
     def _yield_to_others(self, commit: Commit) -> None:
         """Another writer's commit came first: leave out the blobs it brought, so that each is still stored once."""
@@ -319,12 +332,25 @@ class _Run:
 
     def _read(self, batch: Iterator[Visit], commit: Commit) -> None:
         """Read the visits, several tasks at a time, and append their rows in order."""
-        for (open_visit, entries), result in self.pool.run(_tasks(batch), self._first_seen):
+        for (open_visit, entries), result in self.pool.run(self._tasks(batch), self._first_seen):
             if result is not None:
                 self._take(open_visit, entries, result, commit)
             else:
                 self._close(open_visit, commit)
                 open_visit.visit.release()
+
+    def _tasks(self, batch: Iterator[Visit]) -> Iterator[tuple[tuple[_Open, Sequence[Entry]], Task | None]]:
+        """The tasks of every visit, each visit followed by an item without one."""
+        number = files = size = 0
+        for visit in batch:
+            files += len(visit.entries)
+            size += sum(max(entry.size, 0) for entry in visit.entries)
+            self.pool.expect(files, size)
+            opened = _Open(visit)
+            for entries in _parts(visit.entries):
+                yield (opened, entries), Task(number, visit.reader, entries, visit.repo_name, visit.visit_date)
+                number += 1
+            yield (opened, ()), None
 
     def _first_seen(self, ids: Sequence[str | None]) -> list[bool]:
         """Which of these contents neither the lake nor this commit has."""
@@ -428,17 +454,6 @@ class _Run:
         )
 
 
-def _tasks(batch: Iterator[Visit]) -> Iterator[tuple[tuple[_Open, Sequence[Entry]], Task | None]]:
-    """The tasks of every visit, each visit followed by an item without one."""
-    number = 0
-    for visit in batch:
-        opened = _Open(visit)
-        for entries in _parts(visit.entries):
-            yield (opened, entries), Task(number, visit.reader, entries, visit.repo_name, visit.visit_date)
-            number += 1
-        yield (opened, ()), None
-
-
 def _parts(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
     part: list[Entry] = []
     size = 0
@@ -456,8 +471,9 @@ def _unchanged(rows: pa.Table, changed: pa.Array) -> pa.Table:
     """The rows of an earlier visit whose path is not among `changed`; a derived text goes with its notebook."""
     paths = rows["path"]
     if "derived_from" in rows.column_names:
-        below = pc.replace_substring_regex(paths, pattern="/[^/]*$", replacement="")
-        paths = pc.if_else(pc.is_null(rows["derived_from"]), paths, below)
+        paths, derived = paths.combine_chunks(), pc.is_valid(rows["derived_from"]).combine_chunks()
+        below = pc.replace_substring_regex(paths.filter(derived), pattern="/[^/]*$", replacement="")
+        paths = pc.replace_with_mask(paths, derived, below)
     return rows.filter(pc.invert(pc.is_in(paths, value_set=changed)))
 
 

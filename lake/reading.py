@@ -5,7 +5,7 @@ the caller answers which of them are first seen here, `finish` makes their rows 
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -15,7 +15,7 @@ import pyarrow as pa
 from ..engine.parquet import PartitionedWriter
 from ..engine.tables import filesystem
 from . import linguist
-from .blobs import Content, describe, is_binary, read_content
+from .blobs import Content, Described, describe, is_binary, read_content
 from .notebooks import NotebookError, documents
 from .sources import FILE, SYMLINK, Broken, Contents, Entry, Lost, Opened, Reader
 from .swhid import content_id
@@ -108,9 +108,9 @@ class Worker:
         """The rows of the task that was read. first: which contents have no row in `blobs` yet."""
         task = self._task
         assert task is not None
-        rows: dict[str, list[object]] = {name: [] for name in OCCURRENCE_COLUMNS}
+        rows: list[tuple[object, ...]] = []
         drops: list[Drop] = []
-        blobs: dict[str | None, list[dict[str, object]]] = defaultdict(list)
+        blobs: dict[str | None, list[tuple[Described, str]]] = defaultdict(list)
         ids: list[str | None] = []
         size = new_bytes = 0
         for item, new in zip(self._read, first, strict=True):
@@ -129,25 +129,29 @@ class Worker:
                     drops.append(drop)
             else:
                 language = item.language
-            values = _occurrence(item.entry.mode, path, content, language, item.derived_from)
-            for name, value in zip(OCCURRENCE_COLUMNS, values, strict=True):
-                rows[name].append(value)
+            rows.append(_occurrence(item.entry.mode, path, content, language, item.derived_from))
             if new:
                 new_bytes += content.length
-                seen = {"language": language, "repo_name": task.repo_name, "path": path, "first_seen": task.visit_date}
-                blobs[language].append(describe(content) | seen)
-        for described in blobs.values():
-            self._write(described)
+                blobs[language].append((describe(content), path))
+        for language, described in blobs.items():
+            self._write(task, language, described)
         self._task, self._read = None, []
-        table = pa.table([pa.array(rows[f.name], type=f.type) for f in self.files], schema=self.files)
+        table = _table(dict(zip(OCCURRENCE_COLUMNS, zip(*rows, strict=True), strict=True)) if rows else {}, self.files)
         return Result(table, ids, drops, size, sum(map(len, blobs.values())), new_bytes)
 
-    def _write(self, blobs: list[dict[str, object]]) -> None:
+    def _write(self, task: Task, language: str | None, blobs: list[tuple[Described, str]]) -> None:
         """Write rows of one language: of one partition, so that they need not be sorted out again."""
         if self._writer is None:
             self._writer = PartitionedWriter(self.blobs, self.root, [("language", "language")], filesystem(self.root))
-        columns = [pa.array([row[f.name] for row in blobs], type=f.type) for f in self.blobs]
-        self._writer.write(pa.table(columns, schema=self.blobs))
+        described, paths = zip(*blobs, strict=True)
+        columns: dict[str, Sequence[object]] = {
+            **dict(zip(Described._fields, zip(*described, strict=True), strict=True)),
+            "language": [language] * len(blobs),
+            "repo_name": [task.repo_name] * len(blobs),
+            "path": paths,
+            "first_seen": [task.visit_date] * len(blobs),
+        }
+        self._writer.write(_table(columns, self.blobs))
 
     def written(self) -> list[str]:
         """Finish the files of `blobs` written since the last call, and name them."""
@@ -233,6 +237,10 @@ def _occurrence(
         linguist.detector(),
         derived_from,
     )
+
+
+def _table(columns: Mapping[str, Sequence[object]], schema: pa.Schema) -> pa.Table:
+    return pa.table([pa.array(columns.get(f.name, ()), type=f.type) for f in schema], schema=schema)
 
 
 @lru_cache(maxsize=1 << 16)

@@ -18,7 +18,7 @@ from license_expression import (
     get_spdx_licensing,
 )
 
-VERSION = "1, ScanCode 32.5.0, Blue Oak 15.0.0"
+VERSION = "2, ScanCode 32.5.0, Blue Oak 15.0.0"
 """Raise the first number when a rule or a row of the alias table changes: what was curated before is then redone."""
 
 LICENSE_TYPES = (
@@ -44,12 +44,14 @@ _TYPE_OF_CATEGORY = {
 }
 _NON_COMMERCIAL = re.compile(r"-NC(-|$)|^NCGL-|noncommercial", re.IGNORECASE)
 
-# The references the alias table makes for what SPDX has no id for; any other LicenseRef is unknown.
+# The references the alias table and detection make for what SPDX has no id for; any other LicenseRef is unknown.
 _TYPE_OF_REFERENCE = {
     "licenseref-bsd": "permissive",
+    "licenseref-mit-style": "permissive",
     "licenseref-scancode-public-domain": "public-domain",
     "licenseref-noncommercial": "non-commercial",
     "licenseref-proprietary": "proprietary",
+    "licenseref-commons-clause": "proprietary",
 }
 
 # SPDX exceptions that let a work under other terms be linked or combined with the covered one. The
@@ -223,6 +225,25 @@ def _render(node: LicenseExpression) -> str:
         return str(_id(node.key))
     operator = " OR " if isinstance(node, _licensing().OR) else " AND "
     return operator.join(f"({_render(n)})" if n.args else _render(n) for n in node.args)
+
+
+Tree = str | tuple[str, tuple["Tree", ...]]
+"""An expression taken apart: a licence (with its exception), or an operator, AND or OR, and what it joins."""
+
+
+def tree(expression: str) -> Tree:
+    """`expression` taken apart. Raises ValueError for one that is not valid SPDX with known ids."""
+    parsed = _parse(expression)
+    if parsed is None:
+        raise ValueError(f"not an SPDX expression: {expression!r}")
+    return _taken_apart(parsed)
+
+
+def _taken_apart(node: LicenseExpression) -> Tree:
+    if isinstance(node, LicenseSymbol | LicenseWithExceptionSymbol):
+        return _render(node)
+    operator = "OR" if isinstance(node, _licensing().OR) else "AND"
+    return operator, tuple(_taken_apart(child) for child in node.args)
 
 
 def license_type(spdx: str | None, *, declared: bool = False) -> str:

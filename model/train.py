@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from ..engine import plot
 from ..engine.errors import ModelError
 from . import checkpoint
 from .config import Recipe
@@ -136,7 +137,7 @@ def train(
     Ctrl-C ends the step, saves, and raises KeyboardInterrupt; a second one stops at once.
 
     Writes `metrics.jsonl` (loss in nats a label, seconds since the run first began, tokens as positions fed to the
-    model), `loss.png` if matplotlib is installed, and checkpoints. Raises ModelError if the run was started with
+    model), `loss.png` if the extra `plot` is installed, and checkpoints. Raises ModelError if the run was started with
     another recipe, plan or tokenizer, naming each difference, or if a checkpoint cannot be read or written.
     """
     tokenizer = _read_tokenizer(tokenizer_path)
@@ -203,18 +204,18 @@ def train(
 
 
 def plot_losses(run_dir: Path) -> Path | None:
-    """Draw the logged loss of a run to `loss.png`; None, and nothing drawn, where matplotlib is not installed."""
-    if importlib.util.find_spec("matplotlib") is None:
+    """Draw the logged loss of a run to `loss.png`; None, and nothing drawn, where the extra `plot` is not installed."""
+    if importlib.util.find_spec("altair") is None or importlib.util.find_spec("vl_convert") is None:
         return None
-    from matplotlib.figure import Figure  # not pyplot: no display is needed, and no global state is touched
-
-    losses = _losses(run_dir)
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(list(losses), list(losses.values()), linewidth=1.2)
-    axes.set(xlabel="step", ylabel="loss (nats per token)", title=run_dir.resolve().name)
-    axes.grid(alpha=0.3)
-    figure.savefig(run_dir / PLOT)
+    columns = ("step", "loss")
+    drawn = plot.chart(
+        plot.Plot(mark="line", x="step", y="loss"),
+        columns,
+        list(_losses(run_dir).items()),
+        labels={"loss": "training loss, nats a token"},
+        title=run_dir.resolve().name,
+    )
+    (run_dir / PLOT).write_bytes(plot.picture(drawn, "png"))
     return run_dir / PLOT
 
 

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from codelake.functions import functions
 from codelake.lake.schemas import TABLES
+from codelake.sql import load, names
 
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"^```(python|console|sql)\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -29,7 +31,7 @@ def commands(name):
             yield ("xargs -0 codelake sql", text)
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/guide.md", "docs/sources.md"])
+@pytest.mark.parametrize("name", ["README.md", "docs/guide.md", "docs/sources.md", "docs/sql.md"])
 def test_what_is_shown_runs(name, tmp_path, checkout):
     for number in range(30):
         (checkout / f"more{number}.py").write_text(
@@ -50,6 +52,60 @@ def test_what_is_shown_runs(name, tmp_path, checkout):
 
 def test_the_tables_page_is_that_of_the_schemas():
     assert (ROOT / "docs" / "tables.md").read_text() == tables_page()
+
+
+def test_the_functions_page_is_that_of_the_session(lake):
+    page = (ROOT / "docs" / "functions.md").read_text()
+    assert page == functions_page()
+    made = lake.sql("""
+        SELECT function_name FROM duckdb_functions() WHERE NOT internal AND NOT starts_with(function_name, '_')
+        UNION SELECT view_name FROM duckdb_views() WHERE NOT internal
+    """)
+    written = {function.name for function in functions(lambda name, when: "") if not function.name.startswith("_")}
+    shown = set(re.findall(r"^\| `(\w+)", page, re.MULTILINE))
+    assert {name for (name,) in made.fetchall()} - set(TABLES) | written == shown
+
+
+def functions_page():
+    """docs/functions.md, made from sql/macros, sql/views and the functions: `python tests/test_docs.py functions`."""
+    macros = {name: load(f"macros/{name}") for name in names("macros")}
+    of_tables = [name for name, text in macros.items() if " AS TABLE" in text]
+    lines = [
+        "# SQL functions",
+        "",
+        "What the SQL of a lake has beside the [tables](tables.md) and DuckDB's functions. Arguments may be named:",
+        "`files_changed('1.0.0', b := '1.1.0')`. Made from `sql/` and `codelake/functions.py`.",
+        "",
+    ]
+    for title, found in (
+        ("Tables that take arguments", [(_signature(macros[name], name), macros[name]) for name in of_tables]),
+        ("Views", [(name, load(f"views/{name}")) for name in names("views")]),
+        (
+            "Functions of a content or a path",
+            [(_signature(text, name), text) for name, text in macros.items() if name not in of_tables],
+        ),
+    ):
+        lines += [f"## {title}", "", "| name | what it gives |", "|---|---|"]
+        lines += [f"| `{name}` | {_header(text)} |" for name, text in found]
+        if title.startswith("Functions"):
+            lines += [
+                f"| `{function.name}({', '.join(function.parameters)})` | {function.doc} {function.returns}. |"
+                for function in functions(lambda name, when: "")
+                if not function.name.startswith("_")
+            ]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _signature(text, name):
+    found = re.search(rf"CREATE OR REPLACE MACRO {name}\s*(\([^()]*\))", text)
+    return name + " ".join(found[1].split())
+
+
+def _header(text):
+    """The comment a statement begins with, as one line."""
+    comment = [line[2:] for line in text.split("CREATE OR REPLACE")[0].splitlines()]
+    return " ".join(" ".join(comment).split()).replace("|", "\\|")
 
 
 def tables_page():
@@ -78,4 +134,4 @@ def test_links_lead_somewhere(page):
 
 
 if __name__ == "__main__":
-    sys.stdout.write(tables_page())
+    sys.stdout.write(functions_page() if sys.argv[1:] == ["functions"] else tables_page())

@@ -164,16 +164,33 @@ def test_every_command_has_help_with_an_example():
         }
 
 
-def test_the_report_is_a_page_of_its_own_with_plots(place, tmp_path):
-    run("report", "--out", tmp_path / "r.html", lake=place)
-    page = (tmp_path / "r.html").read_text()
-    assert "Rust" in page
-    assert "exact-duplicate" in page
-    assert page.count("data:image/png;base64,") == 2
-    assert "http://" not in page
-    assert "https://" not in page
-    for name in ("r-languages.png", "r-licenses.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+def test_the_report_is_a_page_or_a_table(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert run("report", lake=place)[0] == "report.html\n"
+    assert "exact-duplicate" in (tmp_path / "report.html").read_text()
+    out, _ = run("report", "languages", "--html", tmp_path / "one.html", "--png", "plots", lake=place)
+    assert "Rust" in out
+    assert "languages in all: 3" in out
+    assert out.splitlines()[-2:] == [str(tmp_path / "one.html"), "plots/languages.png"]
+    assert "exact-duplicate" not in (tmp_path / "one.html").read_text()
+    out, _ = run("report", "drops", "secrets", "--json", lake=place)
+    drops, secrets = map(json.loads, out.splitlines())
+    assert {"stage": "exact-duplicate", "reason": "exact-duplicate", "files": 1, "repositories": 1} in drops["rows"]
+    assert secrets["rows"] == []
+    assert "nothing has looked" in secrets["answer"]
+    out, _ = run("report", "--list", "--json", lake=place)
+    assert "languages" in {json.loads(line)["report"] for line in out.splitlines()}
+
+
+def test_export_writes_a_folder_and_says_what_is_in_it(place, tmp_path):
+    out, _ = run("export", tmp_path / "out", "SELECT path, content FROM code", "-f", "jsonl", "--json", lake=place)
+    assert {k: json.loads(out)[k] for k in ("format", "rows", "shards", "kept")} == {
+        "format": "jsonl", "rows": 3, "shards": 1, "kept": 0,
+    }  # fmt: skip
+    out, _ = run("export", tmp_path / "out", "SELECT path, content FROM code", "-f", "jsonl", lake=place)
+    assert [item.name for item in (tmp_path / "out" / "data").iterdir()] == ["part-00000.jsonl.zst"]
+    _, err = run("export", tmp_path / "out", "SELECT path FROM code", lake=place, code=1)
+    assert "holds another export" in err
 
 
 def test_a_pipe_that_closes_is_no_error(place):
@@ -197,3 +214,26 @@ def test_doctor_finds_what_a_killed_writer_left(place):
 def test_the_recipe_is_shown_with_its_settings():
     out, _ = run("train", "nano", "--set", "steps=7", "--show-recipe")
     assert json.loads(out)["train"]["steps"] == 7
+
+
+def test_a_query_is_explained(place):
+    query = "SELECT path FROM code WHERE language = 'Rust'"
+    out, _ = run("sql", query, "--explain", lake=place)
+    assert out.startswith("code: 1 of 3 files, 1 of 1 row groups, ")
+    assert "(language = 'Rust')" in out
+    out, _ = run("sql", query, "--analyze", "--json", lake=place)
+    assert json.loads(out)["scans"][0]["rows"] == 1
+
+
+def test_untrusted_sql_is_answered_or_refused(place, tmp_path):
+    query = "SELECT count(*) AS n FROM code"
+    assert run("sql", query, "--untrusted", "--json", lake=place)[0] == '{"n": 3}\n'
+    assert run("sql", query, "--untrusted", "--csv", "--at", "1", lake=place)[0] == "n\n0\n"
+    out, err = run("sql", "SELECT range AS n FROM range(20000)", "--untrusted", "--csv", lake=place)
+    assert len(out.splitlines()) == 10_001
+    assert err == "only the first 10,000 rows: the limit is 10,000 rows\n"
+    out, err = run("sql", f"COPY code TO '{tmp_path / 'x.csv'}'", "--untrusted", lake=place, code=1)
+    assert "one SELECT" in err
+    assert not (tmp_path / "x.csv").exists()
+    _, err = run("sql", "SELECT ?", "-p", "1", "--untrusted", lake=place, code=1)
+    assert "no parameters" in err

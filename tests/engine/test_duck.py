@@ -1,11 +1,15 @@
 """SQL sessions over Parquet files: views, parameters, pruning, and errors in words."""
 
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from codelake.engine.duck import Session
 from codelake.engine.errors import QueryError
+from codelake.engine.functions import Function
 from codelake.engine.parquet import partition_path
 from codelake.engine.tables import DataFile, TableFiles
 
@@ -105,3 +109,74 @@ def test_a_mistake_is_explained(session, query, said):
 def test_settings_duckdb_refuses_are_named():
     with pytest.raises(QueryError, match="memory_limit"):
         Session(memory_limit="lots")
+
+
+def doubled(values):
+    return pa.array([None if v is None else 2 * v for v in values.to_pylist()], pa.int64())
+
+
+def test_a_python_function_is_called_from_sql(session):
+    session.register(
+        [Function(name="doubled", parameters={"n": "BIGINT"}, returns="BIGINT", call=doubled, doc="Twice n.")]
+    )
+    assert session.sql("SELECT sum(doubled(size)) FROM files").fetchall() == [(18,)]
+    assert session.sql("SELECT doubled(NULL)").fetchall() == [(None,)]
+    with pytest.raises(QueryError, match="doubled"):
+        session.sql("SELECT doubled()")
+
+
+def test_macros_and_views_are_made_in_the_order_they_need(session):
+    session.create(
+        [
+            "CREATE OR REPLACE VIEW a AS FROM b WHERE size = one()",
+            "CREATE OR REPLACE VIEW b AS SELECT size, path FROM files",
+            "CREATE OR REPLACE MACRO one() AS 1",
+            "CREATE OR REPLACE MACRO sized(n) AS TABLE FROM b WHERE size = n",
+        ]
+    )
+    assert session.sql("SELECT count(*) FROM a").fetchall() == [(3,)]
+    assert session.sql("SELECT count(*) FROM sized(n := 2)").fetchall() == [(3,)]
+    with pytest.raises(QueryError, match="nowhere"):
+        session.create(["CREATE OR REPLACE VIEW c AS FROM nowhere"])
+    with pytest.raises(QueryError, match="syntax error"):
+        session.create(["CREATE OR REPLACE VIEW c AS FRO files"])
+
+
+SCRIPT = """
+import subprocess
+import sys
+
+import pyarrow as pa
+from codelake.engine.duck import Session
+from codelake.engine.functions import Function
+
+def session():
+    made = Session()
+    captured = object()
+    same = lambda values: captured and values.combine_chunks()
+    made.register([Function(name="same", parameters={"v": "VARCHAR"}, returns="VARCHAR", call=same, doc="v")])
+    return made
+
+def relation():
+    return session().sql("SELECT same('x' || range) FROM range(300000)")  # the session is dropped at once
+
+print(len(relation().fetchall()))
+closed = session()
+reader = closed.sql("SELECT same('x' || range) FROM range(300000)").to_arrow_reader(10)
+reader.read_next_batch()
+closed.close()
+try:
+    print(sum(batch.num_rows for batch in reader))
+except Exception as error:
+    print(error)
+open_at_exit = session().sql("SELECT same('x' || range) FROM range(300000)").to_arrow_reader(10)
+print(open_at_exit.read_next_batch().num_rows)
+"""
+
+
+def test_a_process_ends_quietly_whatever_was_dropped_closed_or_left_open():
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, *said, last = done.stdout.splitlines()
+    assert (first, last) == ("300000", "10")
+    assert "the lake was closed while" in "".join(said)

@@ -22,25 +22,25 @@ from codelake.lake.swhid import content_id
     )
 )
 def test_metrics_are_those_of_plain_python(text):
-    found = text_metrics(text)
+    number, average, longest, alphanum, alpha = text_metrics(text)
     lines = text.splitlines()
-    assert found["num_lines"] == len(lines)
-    assert found["max_line_length"] == max(map(len, lines), default=0)
-    assert found["avg_line_length"] == pytest.approx(sum(map(len, lines)) / len(lines) if lines else 0)
-    assert found["alphanum_fraction"] == pytest.approx(sum(c.isalnum() for c in text) / len(text) if text else 0)
-    assert found["alpha_fraction"] == pytest.approx(sum(c.isalpha() for c in text) / len(text) if text else 0)
+    assert number == len(lines)
+    assert longest == max(map(len, lines), default=0)
+    assert average == pytest.approx(sum(map(len, lines)) / len(lines) if lines else 0)
+    assert alphanum == pytest.approx(sum(c.isalnum() for c in text) / len(text) if text else 0)
+    assert alpha == pytest.approx(sum(c.isalpha() for c in text) / len(text) if text else 0)
 
 
 @given(st.binary(max_size=300), st.integers(0, 300))
 def test_hashes_are_right_whether_held_or_streamed(data, limit):
     content = read_content(io.BytesIO(data), len(data), limit)
     row = describe(content)
-    assert row["blob_id"] == content_id(data)
-    assert row["sha1"] == hashlib.sha1(data).hexdigest()
-    assert row["sha256"] == hashlib.sha256(data).hexdigest()
-    assert row["length_bytes"] == len(data)
+    assert row.blob_id == content_id(data)
+    assert row.sha1 == hashlib.sha1(data).hexdigest()
+    assert row.sha256 == hashlib.sha256(data).hexdigest()
+    assert row.length_bytes == len(data)
     assert content.whole == (len(data) <= limit)
-    assert row["content"] == (data if content.whole and not is_binary(data) else None)
+    assert row.content == (data if content.whole and not is_binary(data) else None)
 
 
 class Dripping(io.BytesIO):
@@ -78,19 +78,19 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(size, limit, said):
 )
 def test_what_is_text(data, encoding, binary):
     row = describe(read_content(io.BytesIO(data), len(data), 100))
-    assert (row["src_encoding"], row["is_binary"]) == (encoding, binary)
+    assert (row.src_encoding, row.is_binary) == (encoding, binary)
 
 
 def test_measures_are_those_of_the_decoded_text():
     row = describe(read_content(io.BytesIO("один\nдва\n".encode("utf-16")), 22, 100))
-    assert (row["num_lines"], row["max_line_length"], row["avg_line_length"]) == (2, 4, 3.5)
-    assert row["alpha_fraction"] == pytest.approx(7 / 9)
-    assert row["content"] == "один\nдва\n".encode("utf-16")
+    assert (row.num_lines, row.max_line_length, row.avg_line_length) == (2, 4, 3.5)
+    assert row.alpha_fraction == pytest.approx(7 / 9)
+    assert row.content == "один\nдва\n".encode("utf-16")
 
 
 def test_a_byte_order_mark_is_no_character():
     marked = describe(read_content(io.BytesIO("\ufeffab\n".encode()), 6, 100))
-    assert (marked["src_encoding"], marked["max_line_length"]) == ("UTF-8", 2)
+    assert (marked.src_encoding, marked.max_line_length) == ("UTF-8", 2)
 
 
 def test_a_nul_far_into_the_file_is_text_for_git():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import wait
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,24 @@ def test_a_process_that_dies_ends_the_ingest_and_keeps_the_lake_whole(lake, many
     monkeypatch.undo()
     assert lake.ingest(many)["files"] == 3000
     assert all(process.poll() is not None for process in started)
+
+
+def test_a_process_that_dies_at_work_ends_the_ingest(lake, many, monkeypatch):
+    expect, run = workers.Pool.expect, workers._There.run
+
+    def expect_and_wait(self, files, size):
+        expect(self, files, size)
+        wait(self._started)
+
+    def run_and_die(self, task, decide):
+        self.process.kill()
+        return run(self, task, decide)
+
+    monkeypatch.setattr(workers.Pool, "expect", expect_and_wait)
+    monkeypatch.setattr(workers._There, "run", run_and_die)
+    with pytest.raises(codelake.LakeError, match="ended by signal SIGKILL"):
+        lake.ingest(many, workers=2)
+    assert lake.log() == []
 
 
 def test_a_script_without_a_main_guard_can_ingest(many, tmp_path):
