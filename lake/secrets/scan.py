@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
-from ...engine.errors import LakeError
+from ...engine.errors import LakeError, MissingDependencyError
 from . import assignments, authors, keys, mails, numbers
 from .replacements import Fakes, placeholder
 from .spans import Span, compiled
@@ -53,12 +53,17 @@ class Allow:
 
     Reserved domains (RFC 2606, 6761), documentation ranges (RFC 5737, 3849), private and loopback addresses, public DNS
     resolvers and vendors' documented test keys and cards are never reported anyway.
+    Raises LakeError for a pattern that is none.
     """
 
     values: frozenset[str] = frozenset()
     patterns: tuple[str, ...] = ()
     kinds: frozenset[str] = frozenset()
     noreply: bool = False
+
+    def __post_init__(self) -> None:
+        for pattern in self.patterns:
+            _pattern(pattern)
 
 
 NOTHING = Allow()
@@ -82,7 +87,7 @@ def scan(
     addresses, telephone numbers, other random strings, authors.
 
     Time is linear in the text. Any string is taken, NUL and lone surrogates too.
-    Raises LakeError for an unknown level or a pattern that is none, MissingDependencyError for an absent package.
+    Raises LakeError for an unknown level, MissingDependencyError for an absent package.
 
     >>> [(f.kind, f.replacement) for f in scan("mail kelori.vandul@tofinmir.org")]
     [('email', '<EMAIL>')]
@@ -151,6 +156,8 @@ def _allowed(data: bytes, span: Span, allow: Allow) -> bool:
 def _pattern(pattern: str):  # type: ignore[no-untyped-def]
     try:
         return compiled(pattern.encode())
+    except MissingDependencyError:
+        raise
     except Exception as error:
         raise LakeError(f"secrets: allow pattern {pattern!r} is not a regular expression of RE2: {error}") from error
 
