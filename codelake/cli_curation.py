@@ -209,15 +209,17 @@ def secrets_redact(
         sys.exit(1 if left else EXIT_INCOMPLETE)
 
 
+class _Mistake(click.ClickException):
+    exit_code = 2  # as 1 says that something was found
+
+
 @contextmanager
 def _mistakes() -> Iterator[None]:
-    """A user's mistake ends with 2, as 1 says that something was found."""
+    """A user's mistake as one message."""
     try:
         yield
     except CodeLakeError as error:
-        mistake = click.ClickException(str(error))
-        mistake.exit_code = 2
-        raise mistake from error
+        raise _Mistake(str(error)) from error
 
 
 def _scanning(options: dict[str, Any]) -> dict[str, Any]:
