@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from .cli_curation import license_group, secrets_group
 from .engine import VERSION
 from .engine.errors import CodeLakeError
 from .lake.sources.when import PERIODS
+from .options import EXIT_INCOMPLETE
+from .options import json_option as _json_option
 
 DEFAULT_LAKE = "my-lake"
-# Done, but something was lost to a fault of the input.
-EXIT_INCOMPLETE = 3
 # DuckDB's share of the 4 GB that the demo may take; the rest is the model's and the writers'.
 DEMO_MEMORY = "1500MB"
 
@@ -27,10 +28,6 @@ def _lake_option(function: Any) -> Any:
         "--lake", "-l", "url", envvar="CODELAKE_LAKE", default=DEFAULT_LAKE, show_default=True,
         help="The lake: a folder or a URL. Also from CODELAKE_LAKE.",
     )(function)  # fmt: skip
-
-
-def _json_option(function: Any) -> Any:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")(function)
 
 
 def _open(url: str, catalog: str | None, *, create: bool = False, memory_limit: str | None = None) -> Any:
@@ -72,6 +69,10 @@ def main() -> None:
     codelake curate                          licences, duplicates, the table `code`
     codelake sql "FROM code LIMIT 5"         ask it anything
     """
+
+
+main.add_command(license_group)
+main.add_command(secrets_group)
 
 
 @main.command()
@@ -306,74 +307,6 @@ def release(version: str | None, notes: str, url: str, catalog: str | None, as_j
             "releases",
             ("version", "created", "rows of code", "notes", "manifest"),
             [(r.version, r.created, r.rows.get("code", 0), r.notes, r.manifest) for r in found],
-        )
-
-
-@main.group("license")
-def license_group() -> None:
-    """Find the licences of files; check what may be combined with what.
-
-    \b
-    codelake license detect COPYING
-    codelake license check "MIT OR GPL-3.0-only" --into Apache-2.0
-    """
-
-
-@license_group.command("check")
-@click.argument("expression")
-@click.option("--into", required=True, metavar="LICENSE", help="The licence of the work that the code is to go into.")
-@_json_option
-def license_check(expression: str, into: str, as_json: bool) -> None:
-    """Whether code under EXPRESSION may go into a work under another licence.
-
-    The answer is compatible, incompatible, check (it depends on how the two are combined) or unknown; the exit status
-    is 0 only for compatible, else 1. It rests on OSADL's published matrix and is no legal advice.
-
-    \b
-    codelake license check "MIT OR GPL-3.0-only" --into Apache-2.0
-    codelake license check GPL-2.0-only --into Apache-2.0 --json
-    """
-    from . import show
-    from .lake.licenses.compat import check
-
-    verdict = check(expression, into)
-    if as_json:
-        show.json_line({**vars(verdict), "reasons": [vars(r) for r in verdict.reasons]})
-    else:
-        chosen = f", as {verdict.chosen}" if verdict.chosen != verdict.expression else ""
-        show.table(
-            f"{verdict.expression} into {verdict.into}: {verdict.answer}{chosen}",
-            ("code under", "into", "answer", "why"),
-            [(r.inbound, r.outbound, r.answer, r.why) for r in verdict.reasons],
-        )
-    if verdict.answer != "compatible":
-        sys.exit(1)
-
-
-@license_group.command("detect")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@_json_option
-def license_detect(files: tuple[Path, ...], as_json: bool) -> None:
-    """Find what FILES say of their licence, and where.
-
-    A file's name matters: LICENSE, README and manifests are read as what they are. --json prints one object a finding.
-
-    \b
-    codelake license detect LICENSE src/*.py
-    codelake license detect package.json --json
-    """
-    from . import show
-    from .lake.licenses.files import findings_of
-
-    rows = [(path, found) for path in files for found in findings_of(path)]
-    if as_json:
-        for path, finding in rows:
-            show.json_line({"path": str(path), **{name: getattr(finding, name) for name in finding.__slots__}})
-    else:
-        show.table(
-            "licences",
-            ("file", "licence", "characters", "score", "rule"),
-            [(str(p), f.spdx, f"{f.start_offset}–{f.end_offset}", f.score, f.rule) for p, f in rows],
         )
 
 
