@@ -195,6 +195,29 @@ class Lake:
                 progress=progress,
             )
 
+    def duplicates(self, *, threshold: float = 0.7) -> Report:
+        """Bring the table `duplicates` up to `code`: clusters of near-duplicates among the files of each language.
+
+        threshold: Jaccard similarity of the sets of five words in a row from which two files are near-duplicates, above
+        0 to 1. Every pair that joins a cluster is verified exactly. Nothing is done when neither `code` nor the
+        threshold changed. Raises LakeError for another threshold.
+
+            lake.duplicates()
+            lake.sql("FROM code ANTI JOIN (FROM duplicates WHERE blob_id <> representative) USING (blob_id)")
+        """
+        from .lake.duplicates import duplicates
+
+        self._writable("duplicates")
+        with self._display("duplicates") as progress:
+            return duplicates(
+                self.catalog,
+                self.place,
+                threshold=threshold,
+                memory_limit=self._memory_limit,
+                threads=self._threads,
+                progress=progress,
+            )
+
     def commit(self, message: str) -> Commit:
         """A commit of your own over any tables; see `codelake.lake.commit.Commit`."""
         self._writable("commit")

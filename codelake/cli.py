@@ -161,6 +161,26 @@ def symbols(languages: tuple[str, ...], url: str, catalog: str | None, as_json: 
 
 
 @main.command()
+@click.option(
+    "--threshold", default=0.7, show_default=True, help="Jaccard similarity of near-duplicates, above 0 to 1."
+)
+@_lake_option
+@_json_option
+def duplicates(threshold: float, url: str, catalog: str | None, as_json: bool) -> None:
+    """Find near-duplicates among the curated files of each language, and keep their clusters in `duplicates`.
+
+    Similar means that the sets of five words in a row are. Nothing is done when `code` has not changed.
+
+    \b
+    codelake duplicates
+    codelake duplicates --threshold 0.85
+    codelake sql "FROM code ANTI JOIN (FROM duplicates WHERE blob_id <> representative) USING (blob_id)"
+    """
+    with _open(url, catalog) as lake:
+        _report(lake.duplicates(threshold=threshold), as_json)
+
+
+@main.command()
 @click.argument("query", required=False)
 @click.option("--param", "-p", "params", multiple=True, help="Text for the next ? in QUERY; may be given again.")
 @click.option("--at", "when", help="A release, time (UTC), commit number or snapshot id to ask instead of now.")
