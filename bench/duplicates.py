@@ -1,6 +1,6 @@
 """Near-duplicates against datasketch: `python -m bench.duplicates [--json] [--datasketch PYTHON]`.
 
-The same Python files of this environment (some 60 MB) go to both, as texts in memory, from text to clusters: shingles of
+The same Python files of this environment go to both, from texts in memory to clusters: shingles of
 five words, 256 slots, bands, exact verification, components. Seconds are processor time of the whole process.
 datasketch cuts bands by its own optimum for 0.7. It is no dependency: PYTHON is an interpreter with
 `pip install datasketch==2.0.0 xxhash==4.1.0`; without it the peer's column is empty. It reads every n-th file, some
@@ -121,8 +121,8 @@ def measure(python: str | None) -> list[Figure]:
     ours(texts[:_PIECE])
     started = process_time()
     ours(texts)
-    speed = sum(map(len, texts)) / (process_time() - started)
-    peer_speed = peer(python, _spread(paths, PEER_BYTES)) if python else float("nan")
+    speed = sum(map(len, texts)) / 1e6 / (process_time() - started)
+    peer_speed = peer(python, _spread(paths, PEER_BYTES)) / 1e6 if python else float("nan")
     sample = texts[:SAMPLE]
     roots, edges = ours(sample)
     pairs = similar_pairs(sample)

@@ -278,7 +278,7 @@ class _Spool(Sequence[Hashes]):
 
     def __init__(self, count: int) -> None:
         self.starts, self.sizes = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115: closed by __exit__
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
         self._end = 0
         self._data: Hashes = np.empty(0, np.uint64)
 
