@@ -95,7 +95,7 @@ def peer(python: str, paths: list[Path]) -> float:
 
 
 def similar_pairs(texts: list[bytes]) -> set[tuple[int, int]]:
-    """All pairs with exact Jaccard similarity of THRESHOLD or more, by counting what each text shares with all before."""
+    """All pairs with exact Jaccard similarity of THRESHOLD or more, by counting what each text shares with all before."""  # noqa: E501
     word = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
     holders: dict[tuple[bytes, ...], list[int]] = defaultdict(list)
     sizes = np.zeros(len(texts), np.int64)

@@ -270,9 +270,9 @@ def test_the_representative_is_the_freest_the_most_starred_then_the_earliest(lak
             "path": blob_id,
             "license_type": kind,
             "stars": stars,
-            "visit_date": datetime(year, 1, 1),
+            "visit_date": visit,
         }
-        for blob_id, kind, stars, year in order
+        for blob_id, kind, stars, visit in order
     ]
     while len(code) > 1:
         with lake.commit("code") as commit:
