@@ -5,8 +5,8 @@ the files' shingles (lake/shingles.py) decides on each, and the clusters are the
 reach the threshold. Which member stands for a cluster is decided by sql/duplicates/files.sql.
 
 Precision: no two files are joined but by pairs at or above the threshold; a cluster is a chain of such pairs, so
-`jaccard` to the representative may be less. Recall: a pair exactly at the threshold is a candidate with a probability of
-at least _RECALL, a more similar one sooner. In a bucket (files with an equal band) each file meets its _WINDOW next in
+`jaccard` to the representative may be less. Recall: a pair at the threshold is a candidate with a probability of at
+least _RECALL, a more similar one sooner. In a bucket (files with an equal band) each file meets its _WINDOW next in
 the order of set sizes, so ten thousand files with the same boilerplate cost ten thousand times _WINDOW at most, and one
 comparison each where they are copies; a pair farther apart in all of its buckets is missed unless a chain joins it. A
 pair already joined is not looked at again.
@@ -278,7 +278,7 @@ class _Spool(Sequence[Hashes]):
 
     def __init__(self, count: int) -> None:
         self.starts, self.sizes = np.zeros(count, np.int64), np.zeros(count, np.int64)
-        self._file = tempfile.TemporaryFile()
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115
         self._end = 0
         self._data: Hashes = np.empty(0, np.uint64)
 

@@ -154,7 +154,7 @@ def folder(tmp_path):
     for number, text in enumerate(real_files(8)):
         (root / f"file{number}.py").write_text(text)
         (root / f"copy{number}.py").write_text(edited(text, 0.05, generator))
-    (root / "same.js").write_text(real_files(1)[0])
+    (root / "same.js").write_text(real_files(1)[0] + "// end\n")
     (root / "few_a.py").write_text("import os\n")
     (root / "few_b.py").write_text("import (os)\n")
     (root / "none_a.py").write_text("()\n")
@@ -256,12 +256,12 @@ def test_the_representative_is_the_freest_the_most_starred_then_the_earliest(lak
     row = {"repo_name": "r", "language": "Python", "length_bytes": 1, "src_encoding": "UTF-8", "num_occurrences": 1}
     row |= {"repo_url": "u", "vcs": "git", "content": text}
     order = [
-        ("5", "permissive", 7, 2024),
-        ("4", "permissive", 6, 2020),
-        ("2", "permissive", 6, 2021),
-        ("3", "permissive", 6, 2021),
-        ("1", "permissive", None, 2020),
-        ("0", "copyleft", 9, 2020),
+        ("5", "permissive", 7, datetime(2024, 1, 1)),
+        ("4", "permissive", 6, datetime(2020, 1, 1)),
+        ("2", "permissive", 6, datetime(2021, 1, 1)),
+        ("3", "permissive", 6, datetime(2021, 1, 1)),
+        ("1", "permissive", None, datetime(2020, 1, 1)),
+        ("0", "copyleft", 9, datetime(2020, 1, 1)),
     ]
     code = [
         row
@@ -270,9 +270,9 @@ def test_the_representative_is_the_freest_the_most_starred_then_the_earliest(lak
             "path": blob_id,
             "license_type": kind,
             "stars": stars,
-            "visit_date": datetime(year, 1, 1),
+            "visit_date": visit,
         }
-        for blob_id, kind, stars, year in order
+        for blob_id, kind, stars, visit in order
     ]
     while len(code) > 1:
         with lake.commit("code") as commit:
