@@ -82,9 +82,9 @@ def detect(data: bytes) -> str | None:
     """
     if data.isascii():
         return "UTF-8"
-    marked = marked_encoding(data)
-    if marked or data.startswith(codecs.BOM_UTF8):
-        return marked or ("UTF-8" if _decodes(data, "UTF-8") else None)
+    if (marked := marked_encoding(data)) or data.startswith(codecs.BOM_UTF8):
+        name = marked or "UTF-8"
+        return name if _decodes(data, name) else None
     if _decodes(data, "UTF-8"):
         return "UTF-8"
     if b"\0" in data:

@@ -9,8 +9,8 @@
 --         similarity  mean Jaccard similarity to the one that is kept, 0 to 1
 -- Plot    bar x=size y=clusters scale=symlog
 -- Says    {clusters} clusters have {size} contents; the largest cluster has {last[size]}.
--- Empty   `duplicates` has no rows: nothing has looked for near-duplicates in this lake. Exact copies are found by
---         `codelake curate` all the same.
+-- Empty   `duplicates` has no rows: nothing has looked for near-duplicates in this lake; `codelake duplicates` does.
+--         Exact copies are found by `codelake curate` all the same.
 SELECT
     size::VARCHAR AS size,
     count(*) AS clusters,

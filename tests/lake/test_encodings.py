@@ -107,6 +107,14 @@ def test_a_mark_alone_does_not_make_text() -> None:
     assert marked_encoding("\ufeffab".encode("utf-16-le")[:-1]) == "UTF-16"  # cut
 
 
+@pytest.mark.parametrize("width", [16, 32])
+def test_a_marked_text_cut_inside_a_character_is_no_text(width: int) -> None:
+    whole = "x = '\U0001f600'\n\U0001f600".encode(f"utf-{width}")
+    assert encodings.detect(whole) == f"UTF-{width}"
+    assert encodings.detect(whole[:-1]) is None
+    assert encodings.detect(whole + b"\0") is None
+
+
 def test_newlines_are_kept() -> None:
     assert decode("a\r\nb\rc\n\x85".encode("utf-16"), "UTF-16") == "a\r\nb\rc\n\x85"
 
@@ -115,7 +123,13 @@ def test_only_a_mark_at_the_start_goes() -> None:
     assert decode("\ufeffa\ufeff".encode(), "UTF-8") == "a\ufeff"
 
 
-@given(st.one_of(st.binary(max_size=300), st.text(max_size=100).map(str.encode)))
+@given(
+    st.one_of(
+        st.binary(max_size=300),
+        st.text(max_size=100).map(str.encode),
+        st.builds(bytes.__add__, st.sampled_from([codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE]), st.binary(max_size=20)),
+    )
+)
 def test_any_bytes_decode_by_the_name_given(data: bytes) -> None:
     found = detect(data)
     assert found == detect(data)
