@@ -19,8 +19,8 @@ def rows(numbers, languages, contents):
     return pa.table({"n": numbers, "language": languages, "content": contents}, schema=SCHEMA)
 
 
-def write(root: Path, parts, partitions=(("language", "language"),)):
-    writer = PartitionedWriter(SCHEMA, str(root), partitions, LocalFileSystem())
+def write(root: Path, parts, partitions=(("language", "language"),), **options):
+    writer = PartitionedWriter(SCHEMA, str(root), partitions, LocalFileSystem(), **options)
     for part in parts:
         writer.write(part)
     return writer.close()
@@ -68,11 +68,10 @@ def test_a_row_larger_than_a_group_begins_a_group(tmp_path):
 def test_a_file_is_closed_at_its_limit(tmp_path, monkeypatch):
     import random
 
-    monkeypatch.setattr(parquet, "FILE_BYTES", 1 << 20)
     monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 256 << 10)
     random.seed(1)
     texts = ["".join(random.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=1 << 17)) for _ in range(64)]
-    paths = write(tmp_path, [rows(range(64), ["C"] * 64, texts)])
+    paths = write(tmp_path, [rows(range(64), ["C"] * 64, texts)], file_bytes=1 << 20)
     assert len(paths) > 3
     assert all(Path(path).stat().st_size < 2 << 20 for path in paths)
     assert sum(pq.ParquetFile(path).metadata.num_rows for path in paths) == 64
