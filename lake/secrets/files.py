@@ -195,10 +195,9 @@ def _decoded(path: Path, data: bytes) -> _Text | Skipped:
     if encoding is not None:
         marks = ((m, c) for m, c in _MARKS if data.startswith(m) and c.startswith(encoding))
         mark, codec = next(marks, (b"", encoding))
-        try:
-            return _Text(path, data, mark, codec, data[len(mark) :].decode(codec))
-        except UnicodeDecodeError as error:  # UTF-16 that ends inside a character
-            return Skipped(path, f"not {encoding}: {error.reason} at byte {len(mark) + error.start:,}")
+        return _Text(path, data, mark, codec, data[len(mark) :].decode(codec))
+    if marked := encodings.marked_encoding(data):
+        return Skipped(path, f"{marked} that ends inside a character; mend the file or convert it to UTF-8")
     return Skipped(path, "not text in an encoding that can be told; convert it to UTF-8", fault=False)
 
 

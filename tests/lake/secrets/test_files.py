@@ -73,7 +73,7 @@ def test_what_cannot_be_scanned_is_named_and_the_rest_goes_on(tree, tmp_path):
     assert reasons(items) == {
         "none": ("No such file or directory", True),
         "pipe": ("not a file", True),
-        "lone": ("not UTF-16: unexpected end of data at byte 4", True),
+        "lone": ("UTF-16 that ends inside a character; mend the file or convert it to UTF-8", True),
         "noise": ("not text in an encoding that can be told; convert it to UTF-8", False),
         "a.py": ("more than 20 bytes; raise the limit with --max-bytes", True),
     }
