@@ -83,8 +83,8 @@ def detect(data: bytes) -> str | None:
     if data.isascii():
         return "UTF-8"
     if (marked := marked_encoding(data)) or data.startswith(codecs.BOM_UTF8):
-        name = marked or "UTF-8"
-        return name if _decodes(data, name) else None
+        unicode = marked or "UTF-8"
+        return unicode if _decodes(data, unicode) else None
     if _decodes(data, "UTF-8"):
         return "UTF-8"
     if b"\0" in data:
