@@ -95,6 +95,19 @@ class Commit:
             {f"codelake.{k.replace('_', '-')}": v for k, v in properties.items()}
         )
 
+    def only_writer(self, table: str, snapshot: int | None) -> None:
+        """Refuse to publish if `table` is no longer at `snapshot`, which the work of this commit is based on.
+
+        Raises LakeError: now if it is so already, from `publish` if another writer is faster.
+        """
+
+        def check() -> None:
+            if self.base_snapshot(table) != snapshot:
+                raise LakeError(f"{table}: another process changes this table; let it end, then run this again")
+
+        self.on_conflict = check
+        check()
+
     def schema(self, table: str) -> pa.Schema:
         """The Arrow schema of a table's files, with Iceberg's field ids."""
         if table not in self._base:

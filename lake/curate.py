@@ -35,6 +35,8 @@ def curate(
     Nothing is done when neither these tables nor the rules have changed since the last time. Else only the files of
     `code` are written anew that hold a row which changed or went; the others stay, and every release that has them
     shares them. Both tables change in one commit, so a reader sees the old pair or the new one.
+
+    Raises LakeError if another process curates meanwhile.
     """
     started = time.monotonic()
     tables = {name: catalog.load_table((NAMESPACE, name)) for name in (*_INPUTS, "code", "drops")}
@@ -91,6 +93,7 @@ def _apply(
     anew = tuple(file for file in before["code"].files if file.path in touched)
     session.define([replace(before["code"], name="kept", files=anew)])
     with Commit(catalog, where, "curate") as commit:
+        commit.only_writer("code", before["code"].snapshot)
         _write_code(session, commit, progress)
         judged = [file.path for file in before["drops"].files if file.partition.get("stage") != "ingest"]
         with session.sql(load("curate/drops")).to_arrow_reader(1 << 16) as reader:

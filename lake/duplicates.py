@@ -84,21 +84,12 @@ def duplicates(
     with Session(memory_limit=memory_limit, threads=threads) as session:
         session.define(files.values())
         if not done:
-
-            def alone() -> None:
-                if (
-                    catalog.load_table((NAMESPACE, "duplicates")).metadata.current_snapshot_id
-                    != snapshots["duplicates"]
-                ):
-                    raise LakeError("duplicates: another process changes this table; let it end, then run this again")
-
             with Commit(catalog, where, "duplicates") as commit:
-                commit.on_conflict = alone
+                commit.only_writer("duplicates", snapshots["duplicates"])
                 for rows in _all(session, threshold, threads, progress):
                     commit.append("duplicates", rows.append_column("stage_hash", pa.array([stage] * rows.num_rows)))
                 commit.remove_files("duplicates", [file.path for file in files["duplicates"].files])
                 commit.note("duplicates", inputs=inputs)
-                alone()
             table = catalog.load_table((NAMESPACE, "duplicates"))
             session.define([table_files(table, table.metadata.current_snapshot_id)])
         names = ("files", "clusters", "duplicates", "duplicate_bytes")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..engine.duck import Session
-from ..engine.errors import LakeError, QueryError, nearest
+from ..engine.errors import QueryError, nearest
 from ..engine.progress import Progress, silent
 from ..engine.syntax.match import SYMBOL, Limits
 from ..engine.syntax.pool import Job, Pool
@@ -142,13 +142,8 @@ class _Run:
 
     def _commit(self, message: str) -> Commit:
         commit = Commit(self.catalog, self.where, message)
-        commit.on_conflict = self._alone
-        self._alone()
+        commit.only_writer("symbols", self.snapshot)
         return commit
-
-    def _alone(self) -> None:
-        if self.catalog.load_table((NAMESPACE, "symbols")).metadata.current_snapshot_id != self.snapshot:
-            raise LakeError("symbols: another process changes this table; let it end, then run this again to go on")
 
     def _committed(self) -> None:
         self.snapshot = self.catalog.load_table((NAMESPACE, "symbols")).metadata.current_snapshot_id

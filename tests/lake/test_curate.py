@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import codelake
+from codelake.engine.errors import LakeError
 from codelake.lake.schemas import TABLES
 
 
@@ -309,6 +310,25 @@ def test_a_row_keeps_the_visit_that_first_had_its_content(lake, tmp_path):
     lake.curate()
     found = dict(rows(lake, "SELECT path, visit_date FROM code"))
     assert found["a.py"] == first < found["b.py"]
+
+
+def test_of_two_curations_at_once_one_is_refused(lake, checkout, monkeypatch):
+    from codelake.lake import curate as module
+
+    lake.ingest(checkout)
+    write = module._write_code
+
+    def beaten(*arguments):
+        monkeypatch.setattr(module, "_write_code", write)
+        with codelake.open(lake.place.location, progress=False) as other:
+            other.curate()
+        write(*arguments)
+
+    monkeypatch.setattr(module, "_write_code", beaten)
+    with pytest.raises(LakeError, match="another process changes this table"):
+        lake.curate()
+    lake.curate()
+    assert rows(lake, "SELECT count(*), count(DISTINCT blob_id) FROM code") == [(3, 3)]
 
 
 def test_many_small_files_of_a_partition_become_one(lake, tmp_path):
